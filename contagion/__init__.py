@@ -1,0 +1,1 @@
+"""What happens to a network of traders, assets, stablecoins and exchanges when it is shocked."""

@@ -1,0 +1,24 @@
+"""When to compile a kernel: numba takes about two seconds to load, so only work that pays for it asks."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PAYS_FROM = 100_000
+"""Rows from which a compiled loop repays loading the compiler within a run of some tens of rounds."""
+
+
+@cache
+def compiled(loop: Callable[P, R]) -> Callable[P, R]:
+    """Compile a plain loop once per process, with numba's cache on disk where it can be written."""
+    import numba
+
+    result: Callable[P, R] = numba.njit(nogil=True, cache=True)(loop)
+    return result
