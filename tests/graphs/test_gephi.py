@@ -1,0 +1,650 @@
+"""A graph written for Gephi is read back as it was, whatever it holds; what a reader would lose is refused."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+import os
+import subprocess
+import sys
+import tracemalloc
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree  # type: ignore[import-untyped]
+
+from graphs import gephi
+from graphs.errors import CheckError, GraphError
+from graphs.files import WriteError
+from graphs.gephi import KIND_COLOURS, STATE_COLOURS, log_weights, palette_colours, rank_sizes, write_csv_pair, write_gexf
+from graphs.gexf import ILLEGAL, GexfChanges, GexfColumn, GexfGraph, check_graph, toy_graph
+from graphs.gexf_lint import lint_gexf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(gephi.__file__).resolve().parents[1]
+SCHEMA = etree.RelaxNG(etree.parse(ROOT / "graphs" / "data" / "gexf.rng"))
+SPACE = "{http://gexf.net/1.3}"
+
+
+def texts(values: list[str]) -> np.ndarray[Any, Any]:
+    return np.array([*values, None], dtype=object)[:-1]
+
+
+def market(nodes: int, edges: int, *, rounds: int = 12, seed: int = 0) -> GexfGraph:
+    """A graph of some size with every kind of column."""
+    random = np.random.default_rng(seed)
+    ids = texts([f"account {row}" for row in range(nodes)])
+    events = random.integers(0, nodes, nodes // 2)
+    pairs = np.unique(random.integers(0, nodes * nodes, edges))
+    usd = random.lognormal(8.0, 3.0, len(pairs))
+    return GexfGraph(
+        node_ids=ids,
+        node_labels=ids,
+        colours=random.integers(0, 256, (nodes, 3)),
+        sizes=rank_sizes(random.lognormal(size=nodes)),
+        positions=random.uniform(-4700, 4700, (nodes, 2)),
+        node_columns=(
+            GexfColumn("exposure", "double", random.lognormal(10.0, 3.0, nodes)),
+            GexfColumn("default_round", "integer", random.integers(0, rounds, nodes), missing=random.random(nodes) < 0.9),
+            GexfColumn("hit", "boolean", random.random(nodes) < 0.5),
+        ),
+        node_changes=(
+            GexfChanges.from_events(
+                "state",
+                "string",
+                node=np.r_[np.arange(nodes), events],
+                start=np.r_[np.zeros(nodes, int), random.integers(1, rounds + 1, len(events))],
+                values=texts(["sound", "liquidated", "defaulted"])[random.integers(0, 3, nodes + len(events))],
+            ),
+        ),
+        edge_source=pairs // nodes,
+        edge_target=pairs % nodes,
+        edge_kinds=("margin", "collateral"),
+        edge_kind=random.integers(0, 2, len(pairs)),
+        edge_weight=log_weights(usd),
+        edge_columns=(GexfColumn("usd", "double", usd),),
+        rounds=rounds,
+    )
+
+
+def empty_graph() -> GexfGraph:
+    none, whole = np.zeros(0), np.zeros(0, dtype=int)
+    return GexfGraph(
+        node_ids=texts([]),
+        node_labels=texts([]),
+        colours=np.zeros((0, 3), dtype=int),
+        sizes=none,
+        positions=np.zeros((0, 2)),
+        edge_source=whole,
+        edge_target=whole,
+        edge_kinds=(),
+        edge_kind=whole,
+        edge_weight=none,
+    )
+
+
+# --- what a reader finds ------------------------------------------------------------------------------------------------------------
+
+
+def is_line(text: str) -> bool:
+    return bool(text.strip()) and not ILLEGAL.search(text) and not set(text) & set("\t\n\r")
+
+
+ANY_TEXT = st.text(
+    alphabet=st.one_of(st.sampled_from("&<>\"'%s\t\n\r\u00a0\u2028\ufffd\U0001f600]]"), st.characters(codec="utf-8")), max_size=8
+)
+LEGAL = ANY_TEXT.filter(lambda text: not ILLEGAL.search(text))
+LINE = LEGAL.filter(is_line)
+CELLS: dict[str, st.SearchStrategy[Any]] = {
+    "string": LEGAL,
+    "double": st.floats(),
+    "integer": st.integers(-(2**63), 2**63 - 1),
+    "boolean": st.booleans(),
+}
+DTYPES = {"string": object, "double": np.float64, "integer": np.int64, "boolean": np.bool_}
+
+
+def array(values: list[Any], kind: str) -> np.ndarray[Any, Any]:
+    return texts(values) if kind == "string" else np.array(values, dtype=DTYPES[kind])
+
+
+@st.composite
+def columns(draw: st.DrawFn, prefix: str, rows: int) -> tuple[GexfColumn, ...]:
+    made = []
+    for number, kind in enumerate(draw(st.lists(st.sampled_from(sorted(CELLS)), max_size=3))):
+        values = array(draw(st.lists(CELLS[kind], min_size=rows, max_size=rows)), kind)
+        missing = draw(st.none() | st.lists(st.booleans(), min_size=rows, max_size=rows).map(lambda flags: np.array(flags, dtype=bool)))
+        made.append(GexfColumn(f"{prefix}_{number}", kind, values, missing))  # type: ignore[arg-type]
+    return tuple(made)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> GexfGraph:
+    n, rounds = draw(st.integers(0, 5)), draw(st.integers(0, 4))
+    ids = draw(st.lists(LINE, min_size=n, max_size=n, unique=True))
+    changes = []
+    for number, kind in enumerate(draw(st.lists(st.sampled_from(sorted(CELLS)), max_size=2))):
+        times = sorted(draw(st.sets(st.tuples(st.integers(0, n - 1), st.integers(0, rounds)))) if n else ())
+        values = array(draw(st.lists(CELLS[kind], min_size=len(times), max_size=len(times))), kind)
+        node, start = np.array(times, dtype=int).reshape(-1, 2).T
+        changes.append(GexfChanges(f"c_{number}", kind, node, start, values))  # type: ignore[arg-type]
+    kinds = draw(st.lists(LINE, min_size=1, max_size=3, unique=True))
+    ends = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1), st.integers(0, len(kinds) - 1))
+    edges = draw(st.lists(ends, max_size=6, unique=True)) if n else []
+    source, target, kind_of = np.array(edges, dtype=int).reshape(-1, 3).T
+    m = len(edges)
+    lives = [sorted(draw(st.sets(st.integers(0, rounds + 1), min_size=2, max_size=2))) for _ in range(m)]
+    start, end = np.array(lives, dtype=int).reshape(-1, 2).T
+    timed = draw(st.booleans())
+    sizes = rank_sizes(np.array(draw(st.lists(st.floats(), min_size=n, max_size=n)), dtype=float))
+    channel, place = st.integers(0, 255), st.floats(-4799, 4799)
+    return GexfGraph(
+        node_ids=texts(ids),
+        node_labels=texts(draw(st.lists(LEGAL.filter(str.strip), min_size=n, max_size=n))),
+        colours=np.array(draw(st.lists(st.tuples(channel, channel, channel), min_size=n, max_size=n)), dtype=int).reshape(n, 3),
+        sizes=sizes,
+        positions=np.array(draw(st.lists(st.tuples(place, place), min_size=n, max_size=n)), dtype=float).reshape(n, 2),
+        node_columns=draw(columns("n", n)),
+        node_changes=tuple(changes),
+        edge_source=source,
+        edge_target=target,
+        edge_kinds=tuple(kinds),
+        edge_kind=kind_of,
+        edge_weight=np.array(draw(st.lists(st.floats(1e-37, 10.0), min_size=m, max_size=m)), dtype=float),
+        edge_columns=draw(columns("e", m)),
+        edge_start=start if timed else None,
+        edge_end=end if timed else None,
+        rounds=rounds,
+        title=draw(LEGAL),
+        date=draw(st.sampled_from(["", "2025-10-10"])),
+    )
+
+
+def is_missing(value: object) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def parsed(kind: str, text: str) -> object:
+    """Read a value as its type says, numbers by their exact value."""
+    reads: dict[str, Callable[[str], object]] = {"string": str, "double": float, "integer": int, "long": int}
+    return {"true": True, "false": False}[text] if kind == "boolean" else reads[kind](text)
+
+
+def declared(root: ET.Element, side: str) -> dict[str, str]:
+    blocks = root.iterfind(f".//{SPACE}attributes[@class='{side}']")
+    return {column.attrib["id"]: column.attrib["type"] for block in blocks for column in block}
+
+
+def constant_values(element: ET.Element, types: dict[str, str]) -> dict[str, object]:
+    items = element.iterfind(f".//{SPACE}attvalue")
+    return {item.attrib["for"]: parsed(types[item.attrib["for"]], item.attrib["value"]) for item in items if "start" not in item.attrib}
+
+
+def given_values(columns_: tuple[GexfColumn, ...], row: int) -> dict[str, object]:
+    """What a row of columns holds, missing values left out."""
+    held = {}
+    for column in columns_:
+        value = column.values[row : row + 1].tolist()[0]
+        if not is_missing(value) and (column.missing is None or not column.missing[row]):
+            held[column.name] = value
+    return held
+
+
+def values_at(changes: GexfChanges, node: int, rounds: int) -> list[object]:
+    """Value of a node in each round, by the plainest reading of a list of changes."""
+    current: object = None
+    seen = []
+    for number in range(rounds + 1):
+        for row in range(len(changes.node)):
+            if changes.node[row] == node and changes.start[row] == number:
+                current = changes.values[row : row + 1].tolist()[0]
+        seen.append(None if is_missing(current) else current)
+    return seen
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(graph=graphs())
+def test_every_cell_is_read_back(graph: GexfGraph, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("read") / "graph.gexf"
+    write_gexf(graph, path)
+    root = ET.parse(path).getroot()  # noqa: S314 - written a line before
+    nodes, edges = root.findall(f".//{SPACE}node"), root.findall(f".//{SPACE}edge")
+    assert [node.attrib["id"] for node in nodes] == graph.node_ids.tolist()
+    assert [node.attrib["label"] for node in nodes] == graph.node_labels.tolist()
+    types = declared(root, "node")
+    for row, node in enumerate(nodes):
+        looks_ = {key: value for element in node if "viz" in element.tag for key, value in element.attrib.items()}
+        assert [int(looks_[channel]) for channel in "rgb"] == graph.colours[row].tolist()
+        assert [float(looks_[name]) for name in ("x", "y", "value")] == pytest.approx([*graph.positions[row], graph.sizes[row]], abs=0.006)
+        assert constant_values(node, types) == given_values(graph.node_columns, row)
+        for changes in graph.node_changes:
+            items = [item for item in node.iterfind(f".//{SPACE}attvalue") if item.attrib["for"] == changes.name]
+            shown: list[object] = [None] * (graph.rounds + 1)
+            for item in items:
+                low, high = float(item.attrib["start"]), float(item.attrib["end"])
+                for number in range(graph.rounds + 1):
+                    if low <= number <= high:
+                        assert shown[number] is None
+                        shown[number] = parsed(types[changes.name], item.attrib["value"])
+            assert shown == values_at(changes, row, graph.rounds)
+    types = declared(root, "edge")
+    for row, edge in enumerate(edges):
+        ends = graph.node_ids[graph.edge_source[row]], graph.node_ids[graph.edge_target[row]]
+        assert (edge.attrib["source"], edge.attrib["target"]) == ends
+        assert edge.attrib["kind"] == graph.edge_kinds[graph.edge_kind[row]]
+        assert float(edge.attrib["weight"]) == pytest.approx(graph.edge_weight[row], rel=1e-5)
+        assert constant_values(edge, types) == given_values(graph.edge_columns, row)
+        if graph.edge_start is not None and graph.edge_end is not None:
+            low, high = float(edge.get("start", -1)), float(edge.get("end", graph.rounds + 1))
+            there = [number for number in range(graph.rounds + 1) if low <= number <= high]
+            assert there == list(range(graph.edge_start[row], min(graph.edge_end[row], graph.rounds + 1)))
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(graph=graphs(), static=st.booleans(), packed=st.booleans())
+def test_no_reader_objects(graph: GexfGraph, static: bool, packed: bool, tmp_path_factory: pytest.TempPathFactory) -> None:  # noqa: FBT001
+    path = tmp_path_factory.mktemp("lint") / ("graph.gexf.gz" if packed else "graph.gexf")
+    write_gexf(graph, path, static=static)
+    assert lint_gexf(path) == []
+    with gzip.open(path) if packed else path.open("rb") as file:
+        SCHEMA.assertValid(etree.parse(file))
+    assert nx.read_gexf(path).number_of_nodes() == len(graph.node_ids)
+
+
+@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize("graph", [toy_graph(), empty_graph(), market(800, 3000)], ids=["toy", "empty", "market"])
+def test_files_keep_to_our_schema(graph: GexfGraph, static: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    write_gexf(graph, tmp_path / "graph.gexf", static=static)
+    SCHEMA.assertValid(etree.parse(tmp_path / "graph.gexf"))
+    assert lint_gexf(tmp_path / "graph.gexf") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('version="1.3"', 'version="1.2"'),
+        ("<meta>", "<meta><title/>"),
+        ('defaultedgetype="directed"', 'defaultedgetype="undirected"'),
+        ('timeformat="double"', 'timeformat="integer"'),
+        (' timerepresentation="interval"', ""),
+        ('type="integer"', 'type="anyURI"'),
+        ('title="equity" type="double"/>', 'title="equity" type="double"><default>0</default></attribute>'),
+        ('id="equity"', 'id="Equity"'),
+        ('<node id="fund"', "<node"),
+        ('label="Fund"', 'label=""'),
+        ('value="1000000.0" start="0"', 'value="1000000.0"'),
+        ('end="1.999"', 'end="soon"'),
+        ('b="178"', 'b="256"'),
+        ('b="178"', 'b="178" a="1.0"'),
+        ('<viz:size value="100.0"/>', '<viz:size value="100.5"/>'),
+        ('<viz:size value="100.0"/>', ""),
+        ('x="100.0"', 'x="5000"'),
+        ('weight="1"', 'weight="0"'),
+        ('weight="1"', 'weight="11"'),
+        (' kind="margin"', ""),
+        ('<edges count="2">', "<edges>"),
+        ("<nodes", "<edges/><nodes"),
+    ],
+)
+def test_our_schema_refuses(old: str, new: str, tmp_path: Path) -> None:
+    write_gexf(toy_graph(), tmp_path / "toy.gexf")
+    text = (tmp_path / "toy.gexf").read_text(encoding="utf-8")
+    assert text.count(old) >= 1
+    assert not SCHEMA.validate(etree.fromstring(text.replace(old, new, 1).encode()))
+
+
+def test_networkx_reads_parallel_edges_looks_and_values_over_time(tmp_path: Path) -> None:
+    graph = toy_graph()
+    write_gexf(graph, tmp_path / "toy.gexf")
+    read = nx.read_gexf(tmp_path / "toy.gexf")
+    assert (type(read), read.number_of_nodes(), read.number_of_edges()) == (nx.MultiDiGraph, 2, 2)
+    fund = read.nodes["fund"]
+    assert fund["equity"] == [(1e6, 0.0, 1.999), (-2e5, 2.0, 3.0)]
+    assert (fund["default_round"], fund["start"], fund["end"]) == (2, 0.0, 3.0)
+    assert "default_round" not in read.nodes["EX"]
+    assert fund["viz"]["size"] == 4.0
+    assert [fund["viz"]["color"][channel] for channel in "rgb"] == [86, 180, 233]
+    assert [fund["viz"]["position"][axis] for axis in "xy"] == [100.0, 0.0]
+    assert sorted(data["usd"] for _, _, data in read.edges(data=True)) == [1e6, 3e6]
+
+
+def test_the_static_twin_holds_the_last_values_and_no_time(tmp_path: Path) -> None:
+    graph = market(300, 900)
+    write_gexf(graph, tmp_path / "static.gexf", static=True)
+    assert b"start=" not in (tmp_path / "static.gexf").read_bytes()
+    read = nx.read_gexf(tmp_path / "static.gexf")
+    last = [values_at(graph.node_changes[0], row, graph.rounds)[-1] for row in range(40)]
+    assert [read.nodes[graph.node_ids[row]]["state"] for row in range(40)] == last
+
+
+def test_a_column_past_32_bits_is_long(tmp_path: Path) -> None:
+    for value, kind in ((2**31 - 1, "integer"), (2**31, "long"), (-(2**31), "integer"), (-(2**31) - 1, "long")):
+        graph = replace(toy_graph(), node_columns=(GexfColumn("number", "integer", np.array([0, value])),))
+        write_gexf(graph, tmp_path / "graph.gexf")
+        assert f'title="number" type="{kind}"' in (tmp_path / "graph.gexf").read_text(encoding="utf-8")
+
+
+def test_numbers_that_python_writes_otherwise_than_java(tmp_path: Path) -> None:
+    values = np.array([math.inf, -math.inf, math.nan, 1e300, 5e-324, -0.0, 1e16, 123_456_789.123_456_78])
+    size = len(values)
+    ids = texts([str(row) for row in range(size)])
+    graph = replace(
+        empty_graph(),
+        node_ids=ids,
+        node_labels=ids,
+        colours=np.zeros((size, 3), dtype=int),
+        sizes=np.full(size, 4.0),
+        positions=np.zeros((size, 2)),
+        node_columns=(GexfColumn("constant", "double", values),),
+        node_changes=(GexfChanges("changing", "double", np.arange(size), np.zeros(size, dtype=int), values),),
+    )
+    write_gexf(graph, tmp_path / "graph.gexf")
+    assert lint_gexf(tmp_path / "graph.gexf") == []
+    root = ET.parse(tmp_path / "graph.gexf").getroot()  # noqa: S314 - written two lines before
+    for name in ("constant", "changing"):
+        shown = [item.attrib["value"] for item in root.iter(f"{SPACE}attvalue") if item.attrib["for"] == name]
+        assert shown[:2] == ["Infinity", "-Infinity"]
+        assert [float(text).hex() for text in shown] == [value.hex() for value in values.tolist() if not math.isnan(value)]
+
+
+# --- the file as bytes --------------------------------------------------------------------------------------------------------------
+
+
+def test_bytes_depend_on_the_graph_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = market(500, 2000)
+    for name in ("one.gexf", "one.gexf.gz"):
+        write_gexf(graph, tmp_path / name)
+    monkeypatch.setattr(gephi, "CHUNK_ROWS", 7)
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    for name in ("two.gexf", "two.gexf.gz"):
+        write_gexf(graph, tmp_path / name)
+    plain = (tmp_path / "one.gexf").read_bytes()
+    assert plain == (tmp_path / "two.gexf").read_bytes()
+    assert gzip.decompress((tmp_path / "one.gexf.gz").read_bytes()) == plain
+    assert gzip.decompress((tmp_path / "two.gexf.gz").read_bytes()) == plain
+
+
+def test_packed_bytes_are_the_same_under_another_name_time_and_hash_seed(tmp_path: Path) -> None:
+    code = "import sys; from graphs.gephi import *; from graphs.gexf import toy_graph; write_gexf(toy_graph(), sys.argv[1])"
+    files = [tmp_path / "one.gexf.gz", tmp_path / "another.gexf.gz"]
+    for seed, file in enumerate(files):
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": str(ROOT), "TZ": "Asia/Tokyo" if seed else "UTC"}
+        subprocess.run([sys.executable, "-c", code, str(file)], check=True, env=environment)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].read_bytes()[4:8] == bytes(4)  # the time stamp of the header
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "graph.gexf"
+    target.write_text("as it was", encoding="utf-8")
+
+    def full(*_: object, **__: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gephi, "_edge_lines", full)
+    with pytest.raises(WriteError, match="No space left"):
+        write_gexf(toy_graph(), target)
+    with pytest.raises(CheckError):
+        write_gexf(replace(toy_graph(), rounds=-1), target)
+    assert [file.name for file in tmp_path.iterdir()] == ["graph.gexf"]
+    assert target.read_text(encoding="utf-8") == "as it was"
+
+
+def test_a_name_that_gephi_does_not_open_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match=r"\.gexf"):
+        write_gexf(toy_graph(), tmp_path / "graph.gz")
+
+
+def peak(work: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def written(graph: GexfGraph) -> None:
+    with open(os.devnull, "wb") as sink:  # noqa: PTH123
+        gephi._write(sink, graph, static=False)
+
+
+def test_memory_does_not_grow_with_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gephi, "CHUNK_ROWS", 2000)
+    small, large = market(5_000, 5_000), market(50_000, 50_000)
+    assert peak(lambda: written(large)) < 1.1 * peak(lambda: written(small))
+    checking = peak(lambda: check_graph(large))
+    assert checking < 40 * (50_000 + 50_000)  # bytes a row: keys, their sorted copy, and what a comparison needs
+
+
+# --- what is refused ----------------------------------------------------------------------------------------------------------------
+
+
+def looks(name: str, row: int, value: object) -> Callable[[GexfGraph], GexfGraph]:
+    """Change one row of one of the arrays."""
+
+    def change(graph: GexfGraph) -> GexfGraph:
+        changed = getattr(graph, name).copy()
+        changed[row] = value
+        return replace(graph, **{name: changed})
+
+    return change
+
+
+def column(values: np.ndarray[Any, Any], kind: str, **options: Any) -> Callable[[GexfGraph], GexfGraph]:  # noqa: ANN401
+    made = GexfColumn(options.pop("name", "extra"), kind, values, **options)  # type: ignore[arg-type]
+    return lambda graph: replace(graph, node_columns=(*graph.node_columns, made))
+
+
+def changes(node: list[Any], start: list[Any]) -> Callable[[GexfGraph], GexfGraph]:
+    made = GexfChanges("extra", "double", np.array(node), np.array(start), np.zeros(len(node)))
+    return lambda graph: replace(graph, node_changes=(made,))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check", "rows"),
+    [
+        (looks("node_ids", 1, "EX"), "node_id", [2]),
+        (looks("node_ids", 1, ""), "node_id", [2]),
+        (looks("node_ids", 0, "E\nX"), "node_id", [1]),
+        (looks("node_ids", 0, "E\x01X"), "node_id", [1]),
+        (looks("node_ids", 0, 7), "node_id", [1]),
+        (looks("node_ids", 0, None), "node_id", [1]),
+        (looks("node_labels", 0, "  "), "node_label", [1]),
+        (looks("node_labels", 1, "\ud800"), "node_label", [2]),
+        (looks("colours", 1, [0, 0, 256]), "colour", [2]),
+        (looks("colours", 1, [-1, 0, 0]), "colour", [2]),
+        (lambda graph: replace(graph, colours=graph.colours / 255.0), "colour", [0]),
+        (looks("sizes", 0, 101.0), "size", [1]),
+        (looks("sizes", 0, math.nan), "size", [1]),
+        (looks("sizes", 1, 5.0), "size", [0]),
+        (looks("sizes", 0, 99.0), "size", [0]),
+        (looks("positions", 1, [0.0, -4800.0]), "position", [2]),
+        (looks("positions", 1, [math.nan, 0.0]), "position", [2]),
+        (looks("edge_source", 0, 2), "edge_index", [1]),
+        (looks("edge_target", 1, -1), "edge_index", [2]),
+        (looks("edge_kind", 1, 2), "edge_index", [2]),
+        (looks("edge_kind", 1, 0), "edge_twice", [2]),
+        (lambda graph: replace(graph, edge_kind=np.array([0.0, 1.0])), "edge_index", [0]),
+        (looks("edge_weight", 0, 0.0), "weight", [1]),
+        (looks("edge_weight", 0, 1e-300), "weight", [1]),
+        (looks("edge_weight", 1, -1.0), "weight", [2]),
+        (looks("edge_weight", 1, math.nan), "weight", [2]),
+        (looks("edge_weight", 1, 10.5), "weight", [2]),
+        (looks("edge_start", 0, 2), "edge_time", [1]),
+        (looks("edge_end", 1, 5), "edge_time", [2]),
+        (lambda graph: replace(graph, edge_start=np.array([0.5, 0.0])), "edge_time", [0]),
+        (lambda graph: replace(graph, edge_kinds=("margin", "margin")), "edge_kind", [0, 0]),
+        (lambda graph: replace(graph, edge_kinds=("margin", "\x00")), "edge_kind", [0]),
+        (lambda graph: replace(graph, rounds=-1, node_changes=(), edge_start=None, edge_end=None), "rounds", [0]),
+        (lambda graph: replace(graph, title="\x00"), "head", [0]),
+        (lambda graph: replace(graph, date="10 October 2025"), "head", [0]),
+        (lambda graph: replace(graph, date="20251010"), "head", [0]),
+        (column(np.array([1.0, 2.0]), "integer"), "column_type", [0]),
+        (column(np.array([1, 2]), "boolean"), "column_type", [0]),
+        (column(np.array([1, 2]), "string"), "column_type", [0]),
+        (column(np.array([1, 2]), "decimal"), "column_type", [0]),
+        (column(np.array([1, 2]), "integer", missing=np.array([0, 1])), "column_type", [0]),
+        (column(texts(["fine", "b\x1bd"]), "string"), "column_text", [2]),
+        (column(np.array([math.nan, "fine"], dtype=object), "string"), "column_text", [1]),
+        (column(np.array([1, 2**63], dtype=np.uint64), "integer"), "column_value", [2]),
+        (column(np.array([1, 2]), "integer", name="Exposure"), "column_name", [0]),
+        (column(np.array([1, 2]), "integer", name="weight"), "column_name", [0]),
+        (column(np.array([1, 2]), "integer", name="funding_interval"), "column_name", [0]),
+        (column(np.array([1, 2]), "integer", name="0"), "column_name", [0]),
+        (column(np.array([1, 2]), "integer", name="equity"), "column_name", [0, 0]),
+        (changes([0, 2], [0, 0]), "changes", [2]),
+        (changes([0, 1], [0, 4]), "changes", [2]),
+        (changes([1, 0], [0, 0]), "changes", [2]),
+        (changes([0, 0], [1, 1]), "changes", [2]),
+        (changes([0.0, 1.0], [0, 0]), "changes", [0]),
+    ],
+)
+def test_refused(spoil: Callable[[GexfGraph], GexfGraph], check: str, rows: list[int], tmp_path: Path) -> None:
+    graph = spoil(toy_graph())
+    findings = check_graph(graph)
+    assert [(finding.check, finding.row) for finding in findings] == [(check, row) for row in rows]
+    with pytest.raises(CheckError):
+        write_gexf(graph, tmp_path / "graph.gexf")
+    with pytest.raises(CheckError):
+        write_csv_pair(graph, tmp_path / "nodes.csv", tmp_path / "edges.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_bad_rows_are_named_across_chunks() -> None:
+    graph = market(70_000, 1000)
+    graph.node_labels[[3, 69_999]] = ""
+    graph.edge_weight[[0, 5]] = -1.0
+    named = [(finding.check, finding.row) for finding in check_graph(replace(graph, node_ids=market(70_000, 1).node_ids))]
+    assert named == [("node_label", 4), ("node_label", 70_000), ("weight", 1), ("weight", 6)]
+
+
+def test_a_double_says_where_the_first_one_stands() -> None:
+    graph = replace(toy_graph(), edge_kind=np.array([0, 0]))
+    assert str(check_graph(graph)[0]) == (
+        "table edges, row 2, column source, target, kind: ('fund', 'EX', 'margin'), as in row 1; "
+        "merge edges that share all three, or give them kinds"
+    )
+
+
+def test_arrays_that_do_not_fit_are_refused_at_once() -> None:
+    with pytest.raises(GraphError, match=r"sizes \(3,\) not \(2,\)"):
+        replace(toy_graph(), sizes=np.zeros(3))
+    with pytest.raises(GraphError, match="edge_start and edge_end come together"):
+        replace(toy_graph(), edge_end=None)
+    with pytest.raises(GraphError, match="node column extra"):
+        column(np.zeros(1), "double")(toy_graph())
+
+
+# --- the parts of a graph -----------------------------------------------------------------------------------------------------------
+
+
+@given(
+    events=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.sampled_from([1.0, 2.0, math.nan])), max_size=20),
+)
+def test_events_become_the_changes_they_make(events: list[tuple[int, int, float]]) -> None:
+    node, start, values = np.array([*events, (0, 0, 0.0)]).T[:, :-1]
+    made = GexfChanges.from_events("x", "double", node=node.astype(int), start=start.astype(int), values=values)
+    for number in range(4):
+        latest: dict[int, float] = {moment: value for who, moment, value in events if who == number}
+        current, expected = None, []
+        for moment in range(6):
+            current = latest.get(moment, current)
+            expected.append(None if is_missing(current) else current)
+        assert values_at(made, number, 5) == expected
+    together = list(zip(made.node.tolist(), made.start.tolist(), made.values.tolist(), strict=True))
+    assert all(a[:2] < b[:2] for a, b in pairwise(together))
+    assert all(a[0] != b[0] or repr(a[2]) != repr(b[2]) for a, b in pairwise(together))
+
+
+@given(values=st.lists(st.floats(), max_size=30), seed=st.integers(0, 99))
+def test_sizes_follow_the_rank_and_nothing_else(values: list[float], seed: int) -> None:
+    array_ = np.array(values, dtype=float)
+    sizes = rank_sizes(array_)
+    order = np.random.default_rng(seed).permutation(len(array_))
+    assert rank_sizes(array_[order]).tolist() == sizes[order].tolist()
+    filled = np.where(np.isnan(array_), -np.inf, array_)
+    for i in range(len(filled)):
+        assert all((sizes[i] < sizes[j]) == (filled[i] < filled[j]) for j in range(len(filled)))
+    if len(set(filled.tolist())) > 1:
+        assert (sizes.min(), sizes.max()) == (4.0, 100.0)
+    else:
+        assert set(sizes.tolist()) <= {4.0}
+
+
+@given(usd=st.lists(st.one_of(st.just(0.0), st.floats(0.0, 1e300)), max_size=30))
+def test_weights_rise_with_the_amount_within_their_bounds(usd: list[float]) -> None:
+    weights = log_weights(np.array(usd, dtype=float))
+    assert ((weights >= 1.0) & (weights <= 10.0)).all()
+    order = np.argsort(usd, kind="stable")
+    assert (np.diff(weights[order]) >= 0.0).all()
+
+
+def test_weights_of_a_lognormal_use_the_scale() -> None:
+    weights = log_weights(np.random.default_rng(0).lognormal(10.0, 2.0, 1000))
+    assert (weights.min(), weights.max()) == (1.0, 10.0)
+    assert 3.0 < np.median(weights) < 8.0
+
+
+def test_amounts_that_have_no_weight_are_all_named() -> None:
+    with pytest.raises(CheckError) as caught:
+        log_weights(np.array([1.0, -1.0, math.nan, math.inf]))
+    assert [finding.row for finding in caught.value.findings] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("palette", [KIND_COLOURS, STATE_COLOURS])
+def test_colours_of_a_palette_differ_in_brightness_or_hue_also_without_red_and_green(palette: dict[str, tuple[int, int, int]]) -> None:
+    colours = palette_colours(list(palette), palette)
+    # what is left to someone without red cones or without green cones: blue-yellow and light (Viénot, Brettel and Mollon 1999, linear RGB)
+    linear = (colours / 255.0) ** 2.2
+    without_red = [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]]
+    without_green = [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]]
+    for matrix in (without_red, without_green):
+        seen = (linear @ np.array(matrix).T).clip(0.0, 1.0) ** (1 / 2.2) * 255.0
+        distance = np.sqrt(np.square(seen[:, None] - seen[None]).sum(axis=2)) + 1e3 * np.eye(len(seen))
+        assert distance.min() > 20.0
+
+
+def test_a_name_without_a_colour_is_refused() -> None:
+    with pytest.raises(GraphError, match="'bank'"):
+        palette_colours(["trader", "bank"], KIND_COLOURS)
+
+
+# --- the pair of tables -------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(graph=graphs())
+def test_the_tables_hold_the_last_values(graph: GexfGraph, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("csv")
+    write_csv_pair(graph, folder / "nodes.csv", folder / "edges.csv")
+    tables = []
+    for name in ("nodes", "edges"):
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            tables.append(list(csv.DictReader(file)))
+    nodes, edges = tables
+    assert [row["Id"] for row in nodes] == graph.node_ids.tolist()
+    assert [row["Label"] for row in nodes] == graph.node_labels.tolist()
+    assert [row["Weight"] for row in edges] == [repr(weight) for weight in graph.edge_weight.tolist()]
+    assert [(row["Source"], row["Target"]) for row in edges] == [
+        (graph.node_ids[a], graph.node_ids[b]) for a, b in zip(graph.edge_source, graph.edge_target, strict=True)
+    ]
+    for rows, held in ((nodes, graph.node_columns), (edges, graph.edge_columns)):
+        for number, row in enumerate(rows):
+            read = {c.name: parsed(c.type, row[c.name]) for c in held if row[c.name]}
+            assert read == given_values(held, number)
+    for changes_ in graph.node_changes:
+        for number, row in enumerate(nodes):
+            read_last = parsed(changes_.type, row[changes_.name]) if row[changes_.name] else None
+            assert read_last == values_at(changes_, number, graph.rounds)[-1]
