@@ -22,11 +22,9 @@ from contagion.steps.recovery import open_debts
 from contagion.steps.revalue import account_value, desk_shares, inventory_equity, inventory_price
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats
     from contagion.state import State
 
-    Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-9
 ROUNDING = 64
@@ -143,10 +141,10 @@ class Audit:
 
     def _credit(self, state: State) -> None:
         """Paid = received; within a seniority the same share; what is not paid is a loss of the creditor or a default cost."""
-        debts, credits = open_debts(state)
+        debts, first = open_debts(state)
         if not debts.amount.size:
             return
-        value = np.append(state.credit_recovery, state.recovery[debts.debtor[credits:]])
+        value = np.append(state.credit_recovery, state.recovery[debts.debtor[first:]])
         paid = group_sum(debts.debtor, debts.amount * value, state.system.nodes.count)
         received = group_sum(debts.creditor, debts.amount * value, state.system.nodes.count)
         self._keep(state, "I3", np.atleast_1d(paid.sum() - received.sum()), np.atleast_1d(paid.sum() + 1.0))
@@ -174,7 +172,9 @@ class Audit:
 
         price = inventory_price(state)
         book, desk = inventory_equity(state)
-        book_priced = books.quantity * (price - last.inventory_price) + books.coins * (state.coin_price - last.coin_price)[system.markets.coin]
+        book_priced = (
+            books.quantity * (price - last.inventory_price) + books.coins * (state.coin_price - last.coin_price)[system.markets.coin]
+        )
         desk_priced = books.desk_quantity * (price - last.inventory_price)
         scale = np.abs(books.cash) + np.abs(books.quantity * price) + np.abs(books.desk_cash) + np.abs(last.book) + np.abs(last.desk)
         self._keep(state, "I5 books", book - last.book - flows.book - book_priced, scale)
@@ -206,9 +206,9 @@ class Audit:
 
 def _credit_equity(state: State) -> Floats:
     """Claims at their value less debts at face, by node, USD."""
-    debts, credits = open_debts(state)
+    debts, first = open_debts(state)
     count = state.system.nodes.count
-    value = np.append(state.credit_recovery, state.recovery[debts.debtor[credits:]])
+    value = np.append(state.credit_recovery, state.recovery[debts.debtor[first:]])
     owed = group_sum(debts.debtor, debts.amount, count)
     return group_sum(debts.creditor, debts.amount * value, count) - owed
 

@@ -19,15 +19,12 @@ from contagion.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
+    from contagion.arrays import Floats, Ints
     from contagion.engine import Prepared, Progress
     from contagion.measures import Verdict
     from contagion.scenario import Scenario
     from graphs.network import Network
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

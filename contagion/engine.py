@@ -34,14 +34,11 @@ from contagion.system import Coins
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.scenario import Scenario, Stage
     from contagion.state import State
     from contagion.system import System
     from graphs.network import Network
-
-    Ints = NDArray[np.int64]
 
     Progress = Callable[[int, int | None], None]
     """Called after each round with the rounds done and, under a clock, the rounds to come in all."""
@@ -51,8 +48,8 @@ if TYPE_CHECKING:
 class Initial:
     """Equity of accounts and of nodes before the shock, USD."""
 
-    equity: NDArray[np.float64]
-    node_equity: NDArray[np.float64]
+    equity: Floats
+    node_equity: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ class Prepared:
 
     system: System
     scenario: Scenario
-    entering: tuple[tuple[Ints, Ints, NDArray[np.float64], NDArray[np.float64]], ...]
+    entering: tuple[tuple[Ints, Ints, Floats, Floats], ...]
 
 
 def prepare(net: Network, scenario: Scenario, *, check: bool = True) -> Prepared:
@@ -115,19 +112,18 @@ def prepare(net: Network, scenario: Scenario, *, check: bool = True) -> Prepared
     """
     scenario.check(net)
     system = compile_system(entrants(net, scenario), check=check)
+    opened = openings(net, scenario)
+    owners = iter(system.nodes_of([opening.owner for stage in opened for opening in stage]))
     stages = []
-    for stage in openings(net, scenario):
-        owner = np.array([system.node(opening.owner) for opening in stage], dtype=np.int64)
-        accounts = np.searchsorted(system.accounts.owner, owner)
+    for stage in opened:
+        accounts = np.searchsorted(system.accounts.owner, np.array([next(owners) for _ in stage], dtype=np.int64))
         rows = system.accounts.start[accounts]
         usd, margin = (np.array([getattr(opening, name) for opening in stage], dtype=np.float64) for name in ("notional", "margin"))
         stages.append((accounts, rows, usd, snap(margin, system.quantum)))
     return Prepared(system, scenario, tuple(stages))
 
 
-def simulate(
-    prepared: Prepared, *, settings: Settings | None = None, audit: bool = False, progress: Progress | None = None
-) -> Outcome:
+def simulate(prepared: Prepared, *, settings: Settings | None = None, audit: bool = False, progress: Progress | None = None) -> Outcome:
     """Run a scenario on its compiled network.
 
     Parameters
@@ -167,7 +163,7 @@ class _Run:
             self.state.round_seconds = self.clock.round_seconds
         self.total = math.ceil(self.clock.duration / self.clock.round_seconds) if self.clock else None
         self.waiting: list[tuple[int, Stage]] = list(enumerate(self.scenario.stages))
-        self.queue: list[tuple[int, Ints, Ints, NDArray[np.float64], NDArray[np.float64]]] = []
+        self.queue: list[tuple[int, Ints, Ints, Floats, Floats]] = []
         self._promise()
 
     def _promise(self) -> None:
@@ -238,7 +234,7 @@ class _Run:
             rounds = max(1, round(stage.duration / self.clock.round_seconds)) if self.clock else 1
             apply_stage(state, stage, rounds)
             self._enter(place, rounds)
-            settled = settled and stage.round is not None
+            settled = False  # a stage without a round waits for this one
 
     def _enter(self, place: int, rounds: int) -> None:
         """Spread those who enter evenly over the rounds of their stage."""

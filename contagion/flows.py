@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.system import System
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 class Flows:

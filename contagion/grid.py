@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from contagion.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
 
 MANTISSA = 53
 
@@ -85,6 +84,6 @@ def sorted_sum(terms: Floats, axis: int = -1) -> Floats:
     return np.asarray(np.sort(terms, axis=axis).sum(axis=axis))
 
 
-def group_sum(groups: NDArray[np.intp], values: Floats, size: int) -> Floats:
+def group_sum(groups: Ints, values: Floats, size: int) -> Floats:
     """Sum ``values`` by group; exact, hence in any order, where they lie on one grid."""
     return np.bincount(groups, weights=values, minlength=size).astype(np.float64, copy=False)

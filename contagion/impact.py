@@ -22,11 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats
     from contagion.settings import Impact
 
-    Floats = NDArray[np.float64]
 
 K_UNIT = -np.log(0.99)
 """Log move of one depth."""

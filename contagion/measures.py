@@ -15,12 +15,9 @@ from contagion.impact import K_UNIT
 from contagion.journal import FORCED, Flow
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats
     from contagion.cascade import Cascade
     from contagion.engine import Outcome
-
-    Floats = NDArray[np.float64]
 
 
 BASIS_POINT = 1e-4
@@ -100,11 +97,15 @@ class Verdict:
 def _words(condition: Condition) -> str:
     who = f" ({', '.join(condition.who)})" if condition.who else ""
     if condition.key == "a":
-        return f"(a) feedback liquidated {condition.value:.0%} of open interest beyond what the shock did, at least {condition.threshold:.0%}"
+        return (
+            f"(a) feedback liquidated {condition.value:.0%} of open interest beyond what the shock did, at least {condition.threshold:.0%}"
+        )
     if condition.key == "b":
         return f"(b) an exchange failed that the shock did not name{who}"
     if condition.key == "c":
         return f"(c) a stablecoin lost its peg that the shock did not name{who}"
+    if np.isinf(condition.value):
+        return "(d) there is bad debt, and no insurance fund"
     return f"(d) bad debt is {condition.value:.1f}× all insurance funds together"
 
 
@@ -197,7 +198,7 @@ def highest_multiplier(outcome: Outcome) -> Multiplier | None:
     state = outcome.state
     series = state.journal.series
     price, depth = np.array(series["price"]), np.array(series["depth"])
-    if len(price) < 2 or not price.size:
+    if not price.size:
         return None
     seen = np.diff(np.log(np.vstack([state.system.markets.price, price])), axis=0)
     sold = np.zeros_like(seen)
@@ -208,7 +209,7 @@ def highest_multiplier(outcome: Outcome) -> Multiplier | None:
         ratio = np.where(np.abs(seen) > BASIS_POINT, -K_UNIT * sold / depth / seen, 0.0)
     if not (ratio > 0).any():
         return None
-    when, market = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+    when, market = divmod(int(np.argmax(ratio)), ratio.shape[1])
     feedback = float(ratio[when, market])
     value = 1.0 / (1.0 - feedback) if feedback < 1 else float("inf")
-    return Multiplier(feedback, value, state.system.market_name(int(market)), int(when))
+    return Multiplier(feedback, value, state.system.market_name(market), when)

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.journal import Flow
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -45,3 +42,9 @@ class Orders:
         some = units != 0.0
         if some.any():
             self.positions.append((kind, rows[some], units[some]))
+
+    def free(self, rows: Ints) -> Ints:
+        """Position rows that no order closes yet: a position is closed for one reason at a time."""
+        for _, taken, _units in self.positions:
+            rows = rows[~np.isin(rows, taken)]
+        return rows

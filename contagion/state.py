@@ -1,9 +1,7 @@
 """The state of a run: everything that a round changes.
 
 Only the engine's steps write to it. Arrays are indexed as ``contagion.system`` says; money is USD on the ledger's grid,
-quantities are signed units on their coin's lot. ``moved`` says whether anything happened in this round that another round
-could answer, ``watch`` which accounts closed with a debt, ``taken`` how much of each position row came to a vault,
-``estate`` by exchange and coin what the estate of a failed exchange holds, ``settled`` whether its accounts were settled.
+quantities are signed units on their coin's lot.
 """
 
 from __future__ import annotations
@@ -20,14 +18,12 @@ from contagion.journal import Journal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from contagion.arrays import Flags, Floats, Ints
     from contagion.flows import Flows
     from contagion.settings import Settings
     from contagion.steps.shock import Ramp
     from contagion.system import System
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Flags = NDArray[np.bool_]
 
 NEVER = np.iinfo(np.int64).max
 """Round that never comes."""
@@ -48,9 +44,31 @@ class Status(IntEnum):
 class Books:
     """Prices and books, a market each.
 
-    ``price`` mid; ``fundamental`` the path towards which impact decays under a clock; ``mark`` and ``index`` what accounts
-    on that market's exchange are valued at (positions, collateral); ``quantity`` (of the instrument), ``coins`` (sold to
-    it, which a perpetual book takes where there is no spot) and ``cash`` of the book account, ``desk_quantity`` and ``desk_cash`` of arbitrageurs; ``halted_until`` the first round in which it trades again.
+    Attributes
+    ----------
+    price
+        Mid price, USD.
+    fundamental
+        Path towards which impact decays under a clock, USD.
+    mark, previous_mark, index
+        What positions (this round, the round before) and collateral on that market's exchange are valued at, USD.
+    quantity, coins, cash
+        The book account: units of its instrument, coins sold to it (which a perpetual book takes where there is no spot
+        book), and USD.
+    desk_quantity, desk_cash
+        The same for arbitrageurs.
+    outside_quantity
+        Units of sellers that are not in the network.
+    depth_factor
+        The scenario's factor.
+    largest_move
+        Largest absolute log move from the network's price so far.
+    band_base
+        Price from which the price band counts.
+    halted_until
+        First round in which the market trades again.
+    ordered_halt
+        Whether the scenario holds it shut.
     """
 
     price: Floats
@@ -73,7 +91,25 @@ class Books:
 
 @dataclass(slots=True)
 class State:
-    """Everything that a round changes; see the module."""
+    """Everything that a round changes.
+
+    Attributes
+    ----------
+    watch
+        Accounts that closed with a debt and sell coins.
+    stop_rows
+        Open positions with a stop or a goal.
+    taken
+        Largest size of each position row of a vault so far, units.
+    claim
+        USD that each account of a failed exchange is owed.
+    estate
+        Coins by exchange and coin that a failed exchange holds, units.
+    settled
+        Exchanges whose accounts have been settled.
+    moved
+        Whether anything happened in this round that another round could answer.
+    """
 
     system: System
     settings: Settings
@@ -94,6 +130,7 @@ class State:
     maintenance: Floats
     gross: Floats
     watch: Ints
+    stop_rows: Ints
     taken: Floats
     # coins
     coin_price: Floats
@@ -179,6 +216,17 @@ def rows_between(start: Ints, items: Ints) -> Ints:
     return np.asarray(offset + np.arange(total))
 
 
+def places_between(start: Ints, items: Ints) -> Ints:
+    """For each row of ``rows_between``, the place in ``items`` of the item it belongs to.
+
+    Examples
+    --------
+    >>> places_between(np.array([0, 2, 2, 5]), np.array([2, 0]))
+    array([0, 0, 0, 1, 1])
+    """
+    return np.repeat(np.arange(items.size), start[items + 1] - start[items])
+
+
 def initial_state(system: System, settings: Settings, flows: Flows | None = None) -> State:
     """State before the first round: the network as it is, nothing yet valued."""
     nodes, coins, exchanges, markets, accounts, claims = (
@@ -232,6 +280,7 @@ def initial_state(system: System, settings: Settings, flows: Flows | None = None
         maintenance=np.zeros(size),
         gross=np.zeros(size),
         watch=np.empty(0, dtype=np.int64),
+        stop_rows=_rows_with_stops(system),
         taken=np.zeros(accounts.quantity.size if (exchanges.vault_account >= 0).any() else 0),
         coin_price=coins.price.copy(),
         redemption_value=np.where(np.isnan(coins.peg), np.nan, coins.peg),
@@ -258,3 +307,13 @@ def initial_state(system: System, settings: Settings, flows: Flows | None = None
         position_account=position_account,
         settled=np.zeros(nodes.exchanges, dtype=np.bool_),
     )
+
+
+def _rows_with_stops(system: System) -> Ints:
+    """Position rows with a stop price or a take-profit."""
+    accounts = system.accounts
+    has = np.zeros(accounts.quantity.size, dtype=np.bool_)
+    for column in (accounts.stop, accounts.take):
+        if column.size:
+            has |= ~np.isnan(column)
+    return np.flatnonzero(has)

@@ -11,15 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
+import numpy as np
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Small = NDArray[np.int32]
-    Flags = NDArray[np.bool_]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from contagion.arrays import Flags, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +146,20 @@ class Accounts:
     arrays where no row of the network has one.
     """
 
-    owner: Small
-    exchange: Small
+    owner: Ints
+    exchange: Ints
     isolated: Flags
     balance: Floats
     grid: Floats
     start: Ints
-    market: Small
+    market: Ints
     quantity: Floats
     entry: Floats
     stop: Floats
     take: Floats
     order: Floats
     coin_start: Ints
-    coin_market: Small
+    coin_market: Ints
     coin_quantity: Floats
 
     @property
@@ -220,6 +219,14 @@ class System:
         import pyarrow.compute as pc
 
         return int(pc.index(self.nodes.ids, name).as_py())
+
+    def nodes_of(self, names: Sequence[str]) -> Ints:
+        """Indices of nodes by their ids, -1 where there is none; looks all of them up at once."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        found = np.asarray(pc.fill_null(pc.index_in(pa.array(names, type=pa.string()), value_set=self.nodes.ids), -1))
+        return found.astype(np.int64)
 
     def market_name(self, market: int) -> tuple[str, str, str]:
         """Exchange, coin and instrument of a market."""

@@ -124,6 +124,19 @@ def load_network(name_or_path: str | os.PathLike[str], **options: Any) -> Networ
     return read_network(name_or_path)
 
 
+def default_options(name: str) -> dict[str, Any]:
+    """Keywords that :func:`load_network` takes for a shipped network, with their defaults; none for any other name.
+
+    Examples
+    --------
+    >>> default_options("oct2025")["seed"]
+    20251010
+    """
+    if name not in _NETWORKS:
+        return {}
+    return {option: parameter.default for option, parameter in inspect.signature(_builder(_NETWORKS[name])).parameters.items()}
+
+
 def _builder(shipped: _Shipped) -> Callable[..., Network]:
     build: Callable[..., Network] = getattr(import_module(shipped.module), shipped.function)
     return build

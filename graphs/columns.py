@@ -153,21 +153,15 @@ def _clean_dictionary(chunk: pa.DictionaryArray) -> pa.DictionaryArray:
     blank = pc.or_kleene(pc.is_null(words), pc.fill_null(pc.equal(words, ""), fill_value=False)).to_numpy(zero_copy_only=False)
     if blank.any():
         # Cells that point to empty text become empty cells; the word itself may stay, nothing points to it any more.
-        points = blank[np.asarray(indices.fill_null(0))] if len(blank) else np.zeros(0, dtype=bool)
-        indices = pc.if_else(pa.array(points), pa.scalar(None, pa.int32()), indices)
+        points = pa.array(blank[np.asarray(indices.fill_null(0))])
+        indices = pc.if_else(points, pa.scalar(None, pa.int32()), indices)
         words = pc.fill_null(words, "")
     return pa.DictionaryArray.from_arrays(indices, words)
 
 
 def _wrong_type(kind: str, column: Column, data: pa.ChunkedArray) -> list[Finding]:
-    cells = data.drop_null()
-    if not len(cells):
-        return [Finding("wrong_type", kind, 0, column.name, f"a column of type {data.type}", f"write {WORDS[column.dtype]} in each cell")]
-    return [
-        Finding(
-            "wrong_type", kind, 0, column.name, f"{cells[0].as_py()!r} is of type {data.type}", f"write {WORDS[column.dtype]} in each cell"
-        )
-    ]
+    value = f"{data.drop_null()[0].as_py()!r} is of type {data.type}"
+    return [Finding("wrong_type", kind, 0, column.name, value, f"write {WORDS[column.dtype]} in each cell")]
 
 
 def _misfits(kind: str, column: Column, data: pa.ChunkedArray, wanted: pa.DataType, first_row: int) -> list[Finding]:

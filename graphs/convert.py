@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from graphs.checks import require_valid
 from graphs.columns import from_values, unknown_columns
 from graphs.edge_keys import edge_keys
 from graphs.errors import CheckError, Finding, GraphError, ReadError
-from graphs.files import staged_file
+from graphs.files import one_line, staged_file
 from graphs.network import Network
 from graphs.schema import NODES, TABLES, USD
 
@@ -34,7 +35,7 @@ CURRENCY = "currency"
 """Kind of the node USD in a graph; it has no row in a table."""
 
 _IDENTITY = ("missing_cell", "reserved_id", "duplicate_id", "unknown_id", "duplicate_key")
-_OWN = frozenset({"kind", "row", "key"})
+_OWN = frozenset({"kind", "row", "key"})  # attributes of an edge that are no cells
 _UNNAMED = "graph"
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")  # a carriage return would come back as a line feed
 
@@ -122,13 +123,7 @@ def from_networkx(graph: nx.Graph[Any], *, ignore: Collection[str] = ()) -> Netw
             found.append(
                 Finding("unknown_kind", "edges", 0, "kind", f"edge {source!r} → {target!r} is of kind {kind!r}", f"use one of {edges}")
             )
-    tables = {}
-    for kind, cells in rows.items():
-        cells.sort(key=_place)
-        tables[kind], bad = _table(kind, cells, ignore)
-        found += bad
-    if found:
-        raise CheckError(found)
+    tables = _tables(rows, ignore, found)
     about = graph.graph
     return Network(about.get("name") or _UNNAMED, about.get("as_of") or "", _sources(about.get("sources")), tables)
 
@@ -179,13 +174,7 @@ def from_exposures(graph: nx.Graph[Any], *, weight: str = "weight", ignore: Coll
             )
         others = {name: value for name, value in data.items() if name != weight}
         loans.append({"debtor": names[source], "creditor": names[target], "amount": data[weight]} | others)
-    found, tables = [], {}
-    for kind, rows in (("trader", traders), ("credit", loans)):
-        if rows:
-            tables[kind], bad = _table(kind, rows, ignore)
-            found += bad
-    if found:
-        raise CheckError(found)
+    tables = _tables({"trader": traders, "credit": loans}, ignore, [])
     return Network(graph.graph.get("name") or _UNNAMED, "", (), tables)
 
 
@@ -261,7 +250,7 @@ def read_graphml(path: str | os.PathLike[str], *, ignore: Collection[str] = ()) 
     except OSError as error:
         raise ReadError(f"{path}: cannot be read, {error.strerror}; see that it is there and is a file") from error
     except (ParseError, nx.NetworkXError, KeyError, ValueError) as error:
-        raise ReadError(f"{path}: is no GraphML, {_one_line(error)}; write it again") from error
+        raise ReadError(f"{path}: is no GraphML, {one_line(error)}; write it again") from error
     return from_networkx(graph, ignore={"id", *ignore})
 
 
@@ -323,7 +312,7 @@ def read_node_link(path: str | os.PathLike[str], *, ignore: Collection[str] = ()
     except OSError as error:
         raise ReadError(f"{path}: cannot be read, {error.strerror}; see that it is there and is a file") from error
     except (ValueError, KeyError, TypeError, AttributeError, nx.NetworkXError) as error:
-        raise ReadError(f"{path}: is no node-link JSON, {_one_line(error)}; write it with nodes and links") from error
+        raise ReadError(f"{path}: is no node-link JSON, {one_line(error)}; write it with nodes and links") from error
     return from_networkx(graph, ignore=ignore)
 
 
@@ -356,6 +345,18 @@ def _keyed_edges(graph: nx.Graph[Any]) -> Iterator[tuple[Any, Any, Any, dict[str
                 yield source, target, key, cells
 
 
+def _tables(rows: Mapping[str, list[dict[str, Any]]], ignore: Collection[str], found: list[Finding]) -> dict[str, pa.Table]:
+    """Make a table of each kind that has rows, in the order that they ask for; raise with all that is found."""
+    tables = {}
+    for kind, cells in rows.items():
+        if cells:
+            tables[kind], bad = _table(kind, sorted(cells, key=_place), ignore)
+            found += bad
+    if found:
+        raise CheckError(found)
+    return tables
+
+
 def _place(cells: Mapping[str, Any]) -> float:
     row = cells.get("row")
     return float(row) if isinstance(row, (int, float)) else float("inf")
@@ -376,31 +377,21 @@ def _table(kind: str, rows: list[dict[str, Any]], ignore: Collection[str]) -> tu
 
 
 def _sources(value: object) -> tuple[str, ...]:
-    """Sources from a graph attribute: a list, or the JSON text that stands for one in GraphML."""
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            return (str(value),)
+    """Sources from a graph attribute: a list, one text, or the JSON that stands for a list in GraphML."""
     if isinstance(value, str):
-        return (value,) if value else ()
-    return tuple(map(str, value)) if isinstance(value, (list, tuple)) else ()
+        try:
+            listed = json.loads(value)
+        except json.JSONDecodeError:
+            listed = None
+        value = listed if isinstance(listed, list) else [value] if value else []
+    if not isinstance(value, (list, tuple, type(None))):
+        raise GraphError(f"graph attribute sources: {value!r}; write a list of texts")
+    return tuple(map(str, value or ()))
 
 
 def _refuse_control_characters(graph: nx.MultiDiGraph[str]) -> None:
-    def texts() -> Iterator[Mapping[str, Any]]:
-        yield graph.graph
-        for node, data in graph.nodes(data=True):
-            yield {"id": node}
-            yield data
-        for _, _, data in graph.edges(data=True):
-            yield data
-
-    for cells in texts():
+    nodes = ({"id": node} | data for node, data in graph.nodes(data=True))
+    for cells in chain([graph.graph], nodes, (data for _, _, data in graph.edges(data=True))):
         for name, value in cells.items():
             if isinstance(value, str) and _NOT_XML.search(value):
                 raise GraphError(f"{name} {value!r}: holds a control character, which GraphML cannot; take it out, or write node-link JSON")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")

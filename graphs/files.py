@@ -119,3 +119,8 @@ def _beside(target: Path) -> Path:
 
 def _cannot(path: str | os.PathLike[str], error: OSError) -> WriteError:
     return WriteError(f"{path}: cannot be written, {error.strerror or error}; choose another place, or make room")
+
+
+def one_line(error: Exception) -> str:
+    """What an error of another library says, fit to stand inside a sentence."""
+    return " ".join(str(error).split()).rstrip(".")

@@ -262,6 +262,14 @@ def _filler(schema: Column) -> float | bool:
 
 
 def _positions(data: pa.Array | pa.ChunkedArray, words: pa.Array) -> NDArray[np.int64]:
+    """Position of each cell among the words, -1 where it is not there; cost is that of hashing the shorter of the two."""
+    if len(data) * 4 < len(words):
+        distinct = pc.unique(data)
+        hits = pc.index_in(words, value_set=distinct)
+        places = np.flatnonzero(hits.is_valid().to_numpy(zero_copy_only=False))
+        first = np.full(len(distinct), -1, dtype=np.int64)
+        first[np.asarray(hits.take(pa.array(places)))[::-1]] = places[::-1]  # the first of several wins
+        return first[np.asarray(pc.index_in(data, value_set=distinct))]
     found = pc.fill_null(pc.index_in(data, value_set=words), -1)
     return np.array(found.to_numpy(), dtype=np.int64)
 

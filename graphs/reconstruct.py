@@ -5,6 +5,9 @@ of all matrices with these margins the one of least relative entropy to the seed
 between banks Upper and Worms 2004). Rows and columns are scaled in turn. A zero of the seed stays zero, and
 the odds ratios x_ij x_kl / (x_il x_kj) are the seed's. Cells that are known are taken out of the margins beforehand.
 
+Where scaling in turn is slow (few cells, far apart), Newton's method finishes: with u = ln a, v = ln b the solution minimises
+the convex Σ s_ij e^{u_i + v_j} − Σ r_i u_i − Σ c_j v_j, whose gradient is what the sums miss the margins by.
+
 Assumed: margins are non-negative and have one total. Whether zeros leave room for the margins shows in convergence only.
 """
 
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+
+
+NEWTON_EVERY, NEWTON_STEPS, NEWTON_SIZE = 200, 40, 1_000
+"""Rounds of scaling before each attempt, steps of one, and the largest number of rows and columns together."""
 
 
 class MarginsError(GraphError):
@@ -70,7 +77,8 @@ def fit_margins(
     Notes
     -----
     Convergence is linear where a solution with the seed's zeros exists, and the faster the less the seed's cells are
-    apart. Where margins fit only with further cells at zero it is slow, and ends in the error.
+    apart; up to 1,000 rows and columns Newton steps make it quadratic. Where margins fit only with further cells at
+    zero neither arrives, and the error says so.
 
     Examples
     --------
@@ -105,10 +113,12 @@ def fit_margins(
     _require_room(wanted, matrix, slack, labels)
     wanted = np.maximum(wanted[0], 0.0), np.maximum(wanted[1], 0.0)
 
-    for _ in range(max_rounds):
+    for done in range(1, max_rounds + 1):
         matrix *= _ratio(wanted[0], matrix.sum(axis=1))[:, None]
         matrix *= _ratio(wanted[1], matrix.sum(axis=0))[None, :]
-        if all(np.abs(matrix.sum(axis=1 - axis) - wanted[axis]).max(initial=0.0) <= slack for axis in (0, 1)):
+        if done % NEWTON_EVERY == 0 and sum(matrix.shape) <= NEWTON_SIZE:
+            matrix = _newton(matrix, wanted, slack)
+        if _gap(matrix, wanted) <= slack:
             return matrix + given
     gap = np.abs(matrix.sum(axis=1) - wanted[0])
     worst = int(np.argmax(gap))
@@ -117,6 +127,29 @@ def fit_margins(
         "cells leave no room for these margins: free a cell, or change a margin"
     )
     raise MarginsError(message)
+
+
+def _gap(matrix: Floats, wanted: tuple[Floats, Floats]) -> float:
+    """Farthest that a sum is from its margin."""
+    return max(float(np.abs(matrix.sum(axis=1 - axis) - wanted[axis]).max(initial=0.0)) for axis in (0, 1))
+
+
+def _newton(matrix: Floats, wanted: tuple[Floats, Floats], slack: float) -> Floats:
+    """Damped Newton steps on the dual; the matrix as it was where they do not come nearer."""
+    best = matrix
+    for _ in range(NEWTON_STEPS):
+        sums = matrix.sum(axis=1), matrix.sum(axis=0)
+        slope = np.concatenate([sums[0] - wanted[0], sums[1] - wanted[1]])
+        curvature = np.block([[np.diag(sums[0]), matrix], [matrix.T, np.diag(sums[1])]])
+        # Singular: a constant moved from u to v changes nothing. The least-squares step leaves it alone.
+        step = np.linalg.lstsq(curvature, -slope, rcond=None)[0]
+        step /= max(1.0, float(np.abs(step).max(initial=0.0)))
+        matrix = matrix * np.exp(step[: sums[0].size, None] + step[None, sums[0].size :])
+        if _gap(matrix, wanted) < _gap(best, wanted):
+            best = matrix
+        if _gap(best, wanted) <= slack:
+            break
+    return best
 
 
 def _labels(word: str, names: Sequence[str] | None, count: int) -> list[str]:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from graphs.columns import TEXT, TYPES, WORDS, close_matches, conform_table, did_you_mean, unknown_columns
 from graphs.errors import CheckError, Finding, ReadError
-from graphs.files import WriteError, staged_directory
+from graphs.files import WriteError, one_line, staged_directory
 from graphs.network import Network
 from graphs.schema import TABLES
 
@@ -213,7 +213,7 @@ def _read_parquet(kind: str, file: Path) -> pa.Table:
         with pq.ParquetFile(file, read_dictionary=words, pre_buffer=False) as parquet:
             return _row_groups(kind, file, parquet)
     except pa.ArrowException as error:
-        raise ReadError(f"{file}: is no Parquet table, {_one_line(error)}; write it again, or as {kind}.csv") from error
+        raise ReadError(f"{file}: is no Parquet table, {one_line(error)}; write it again, or as {kind}.csv") from error
 
 
 def _row_groups(kind: str, file: Path, parquet: pq.ParquetFile) -> pa.Table:
@@ -225,7 +225,7 @@ def _row_groups(kind: str, file: Path, parquet: pq.ParquetFile) -> pa.Table:
         groups.append(group)
         first += group.num_rows
     if not groups:
-        groups, found = [conform_table(kind, parquet.schema_arrow.empty_table())[0]], []
+        groups = [conform_table(kind, parquet.schema_arrow.empty_table())[0]]
     # A group without a cell in a column does not have the column.
     return pa.concat_tables(groups, promote_options="default")
 
@@ -261,7 +261,7 @@ def _read_csv(kind: str, file: Path) -> pa.Table:
             raise ReadError(f"{file}, line {_undecodable(file)}: is no text in UTF-8; save the table as CSV in UTF-8") from error
         except csv.Error as broken:
             raise ReadError(f"{file}: is no CSV table, {broken}; write it again") from error
-        raise ReadError(f"{file}: is no CSV table, {_one_line(error)}; write it again") from error
+        raise ReadError(f"{file}: is no CSV table, {one_line(error)}; write it again") from error
 
 
 def _read_header(file: Path) -> tuple[list[str], bool]:
@@ -273,8 +273,6 @@ def _read_header(file: Path) -> tuple[list[str], bool]:
             rows = any(following.strip() for following in stream)
     except UnicodeDecodeError as error:
         raise ReadError(f"{file}, line {_undecodable(file)}: is no text in UTF-8; save the table as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise ReadError(f"{file}: has no header, {error}; write the names of the columns in the first line") from error
     if not names:
         raise ReadError(f"{file}: has no header; write the names of the columns in the first line")
     if not all(name.isprintable() and len(name) < _LONGEST_NAME for name in names):
@@ -285,12 +283,7 @@ def _read_header(file: Path) -> tuple[list[str], bool]:
 def _undecodable(file: Path) -> int:
     """Return the number of the first line that is no UTF-8."""
     with file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return number
-    return 0
+        return next(number for number, line in enumerate(stream, 1) if line.decode(errors="ignore").encode() != line)
 
 
 def _misfits(kind: str, file: Path, names: Sequence[str]) -> Iterator[Finding]:
@@ -333,10 +326,6 @@ def _sentence(file: Path, found: Sequence[Finding]) -> str:
     more = f"; {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     also = f" (also {'; '.join(others[:_SHOWN])}{more})" if others else ""
     return f"{file}, {place(found[0])}; {found[0].remedy}{also}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
 
 
 def _write_parquet(table: pa.Table, file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -22,3 +23,17 @@ def compiled(loop: Callable[P, R]) -> Callable[P, R]:
 
     result: Callable[P, R] = numba.njit(nogil=True, cache=True)(loop)
     return result
+
+
+def in_parts(work: Callable[[int, int], None], count: int) -> None:
+    """Do ``work(first, last)`` on two halves of a range, at the same time where there are two processors."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    half = count // 2
+    if os.cpu_count() == 1 or count < PAYS_FROM:
+        work(0, count)
+        return
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(work, half, count)
+        work(0, half)
+        waiting.result()

@@ -13,11 +13,8 @@ import numpy as np
 from contagion.kernels.compiled import compiled
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from contagion.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Small = NDArray[np.int32]
 
 PAYS_FROM = 5_000
 """Candidates from which compiling the loop pays."""
@@ -27,7 +24,7 @@ def take_over_loop(
     candidates: Ints,
     margin: Floats,
     start: Ints,
-    market: Small,
+    market: Ints,
     quantity: Floats,
     mark: Floats,
     tier_start: Ints,
@@ -79,7 +76,7 @@ def take_over(
     candidates: Ints,
     margin: Floats,
     start: Ints,
-    market: Small,
+    market: Ints,
     quantity: Floats,
     mark: Floats,
     tiers: tuple[Ints, Floats, Floats, Floats],

@@ -17,26 +17,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contagion.grid import group_sum, snap
-from contagion.kernels.compiled import PAYS_FROM, compiled
+from contagion.kernels.compiled import PAYS_FROM, compiled, in_parts
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.system import Markets
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Small = NDArray[np.int32]
 
 
 def valuate_loop(
     balance: Floats,
     grid: Floats,
     start: Ints,
-    market: Small,
+    market: Ints,
     quantity: Floats,
     coin_start: Ints,
-    coin_market: Small,
+    coin_market: Ints,
     coin_quantity: Floats,
     mark: Floats,
     index: Floats,
@@ -87,10 +82,10 @@ def valuate_arrays(
     balance: Floats,
     grid: Floats,
     start: Ints,
-    market: Small,
+    market: Ints,
     quantity: Floats,
     coin_start: Ints,
-    coin_market: Small,
+    coin_market: Ints,
     coin_quantity: Floats,
     mark: Floats,
     index: Floats,
@@ -135,22 +130,46 @@ def valuate(
     balance: Floats,
     grid: Floats,
     start: Ints,
-    market: Small,
+    market: Ints,
     quantity: Floats,
     coin_start: Ints,
-    coin_market: Small,
+    coin_market: Ints,
     coin_quantity: Floats,
     mark: Floats,
     index: Floats,
     markets: Markets,
     out: tuple[Floats, Floats, Floats, Floats],
 ) -> None:
-    """Value accounts into ``out`` (equity, margin balance, maintenance, gross notional) by whichever twin is faster here."""
-    kernel = compiled(valuate_loop) if quantity.size >= PAYS_FROM else valuate_arrays
-    tiers = (markets.tier_start, markets.floor, markets.rate, markets.deduction)
-    kernel(
-        balance, grid, start, market, quantity, coin_start, coin_market, coin_quantity, mark, index, markets.haircut, *tiers, *out
-    )
+    """Value accounts into ``out`` (equity, margin balance, maintenance, gross notional) by whichever twin is faster here.
+
+    Large inputs are cut into parts for two threads; each account is summed within one part, so the bits do not depend on it.
+    """
+    tiers = (markets.haircut, markets.tier_start, markets.floor, markets.rate, markets.deduction)
+
+    def part(first: int, last: int) -> None:
+        kernel(
+            balance[first:last],
+            grid[first:last],
+            start[first : last + 1],
+            market,
+            quantity,
+            coin_start[first : last + 1],
+            coin_market,
+            coin_quantity,
+            mark,
+            index,
+            *tiers,
+            *(array[first:last] for array in out),
+        )
+
+    count = balance.size
+    if quantity.size < PAYS_FROM:
+        kernel = valuate_arrays
+        part(0, count)
+        return
+    kernel = compiled(valuate_loop)
+    part(0, 0)  # compiles before the threads start
+    in_parts(part, count)
 
 
 def bracket_of(market: Ints, notional: Floats, markets: Markets) -> Ints:

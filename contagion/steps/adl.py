@@ -15,17 +15,14 @@ import numpy as np
 
 from contagion.grid import group_sum, snap, snap_down
 from contagion.journal import Flow
+from contagion.state import places_between
 from contagion.steps.execution import equity_of
 from contagion.steps.holdings import held_units
 from contagion.steps.ranking import allot, apportion, profit_of, winners
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.state import State
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 def bankruptcy_prices(state: State, rows: Ints, account: Ints) -> Floats:
@@ -166,7 +163,7 @@ def take_cash(state: State, accounts: Ints, shortfall: Floats) -> Floats:
     system = state.system
     arrays, count = system.accounts, system.markets.count
     rows = state.rows_of(accounts)
-    place = np.repeat(np.arange(accounts.size), np.diff(arrays.start)[accounts])
+    place = places_between(arrays.start, accounts)
     market = arrays.market[rows].astype(np.int64)
     had = np.abs(arrays.quantity[rows]) * system.markets.price[market]
     total = group_sum(place, had, accounts.size)[place]

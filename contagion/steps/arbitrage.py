@@ -17,12 +17,9 @@ from contagion.journal import Flow
 from contagion.steps.execution import depth_now
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.state import State
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 BISECTIONS = 80
 LEVEL = 1e-12
@@ -35,29 +32,29 @@ def arbitrage(state: State) -> None:
         return
     markets = state.system.markets
     usable = state.open_markets() & (state.transfers_open & state.arbitrage_open)[markets.exchange] & (state.books.price > 0)
+    depth = depth_now(state)
     for coin in np.flatnonzero(state.desk_capacity > 0):
         books = np.flatnonzero(usable & (markets.coin == coin))
         if books.size > 1:
-            _level(state, int(coin), books)
+            _level(state, int(coin), books, depth[books])
 
 
-def _level(state: State, coin: int, where: Ints) -> None:
+def _level(state: State, coin: int, where: Ints, depth: Floats) -> None:
     system, books, form = state.system, state.books, state.settings.impact
     lot, quantum = system.coins.lot[coin], system.quantum
-    price, start, depth = books.price[where], system.markets.price[where], depth_now(state)[where]
+    price, start = books.price[where], system.markets.price[where]
     if form == "exponential":
         weight = depth / K_UNIT
-        middle = np.exp(sorted_sum(np.log(price) * weight) / sorted_sum(weight))
+        level = float(np.exp(sorted_sum(np.log(price) * weight) / sorted_sum(weight)))
     else:
-        low, high = float(price.min()), float(price.max())
+        level, high = float(price.min()), float(price.max())
         for _ in range(BISECTIONS):
-            middle = (low + high) / 2
+            middle = (level + high) / 2
             excess = sorted_sum(quantity_to(form, price, start, depth, np.full(where.size, middle)))
-            low, high = (low, middle) if excess > 0 else (middle, high)
-        middle = low
-    if np.abs(np.log(price / middle)).max() <= LEVEL:
+            level, high = (level, middle) if excess > 0 else (middle, high)
+    if np.abs(np.log(price / level)).max() <= LEVEL:
         return
-    units = quantity_to(form, price, start, depth, np.full(where.size, middle))
+    units = quantity_to(form, price, start, depth, np.full(where.size, level))
     full = execute(form, price, start, depth, units).average
     spent = sorted_sum(np.where(units > 0, units * full, 0.0))
     share = min(1.0, float(state.desk_capacity[coin] / spent)) if spent > 0 else 0.0

@@ -18,12 +18,8 @@ from contagion.kernels.take_over import take_over
 from contagion.state import Status
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Ints
     from contagion.state import State
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 def back_stop(state: State, breached: Ints) -> Ints:

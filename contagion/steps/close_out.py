@@ -13,14 +13,14 @@ import numpy as np
 
 from contagion.grid import group_sum, snap_up
 from contagion.kernels.valuate import bracket_of, maintenance_of
+from contagion.state import places_between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from contagion.arrays import Floats, Ints
     from contagion.state import State
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 BISECTIONS = 60
 
@@ -73,7 +73,7 @@ def _target(state: State, accounts: Ints) -> tuple[Ints, Floats]:
     system = state.system
     exchanges, markets = system.exchanges, system.markets
     rows, market, size, notional, lot = _position(state, accounts)
-    place = np.repeat(np.arange(accounts.size), np.diff(system.accounts.start)[accounts])
+    place = places_between(system.accounts.start, accounts)
     exchange = system.accounts.exchange[accounts]
     ratio, fee = exchanges.target_ratio[exchange], exchanges.liquidation_fee[exchange]
     margin, gross = state.margin[accounts], group_sum(place, notional, accounts.size)

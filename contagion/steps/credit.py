@@ -20,13 +20,9 @@ import numpy as np
 from contagion.grid import group_sum
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.settings import Settings
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Flags = NDArray[np.bool_]
 
 TOLERANCE = 1e-14
 MOST_STEPS = 100_000
@@ -52,8 +48,8 @@ class Recovery:
         USD by node.
     value
         Worth of a unit of claim by row of the debts.
-    first_class
-        The same for a claim of seniority 1 on each node.
+    frame
+        The map that was solved, to value further claims.
     residual
         Largest change of a value that one more step would make.
     steps
@@ -62,9 +58,13 @@ class Recovery:
 
     equity: Floats
     value: Floats
-    first_class: Floats
+    frame: Frame
     residual: float
     steps: int
+
+    def first_class(self, nodes: Ints) -> Floats:
+        """Worth of a unit of claim of seniority 1 on each of some nodes."""
+        return self.frame.first_class(self.frame.income(self.value), nodes)
 
 
 def clear_debts(
@@ -94,8 +94,10 @@ def clear_debts(
     slack
         Equity down to minus this is no default: rounding.
     """
-    frame = _Frame.build(own, external, debts, forced, initial, settings, slack)
+    frame = Frame.build(own, external, debts, forced, initial, settings, slack)
     value = np.ones(debts.amount.size)
+    if not value.size:
+        return Recovery(own, value, frame, 0.0, 0)
     steps, change = 0, np.inf
     while steps < MOST_STEPS:
         steps += 1
@@ -108,12 +110,11 @@ def clear_debts(
             break
         value = frame.newton(plain, slope, income)
     income = frame.income(value)
-    equity = frame.own + income - frame.owed
-    return Recovery(equity, value, frame.first_class(income), change, steps)
+    return Recovery(frame.own + income - frame.owed, value, frame, change, steps)
 
 
 @dataclass(slots=True)
-class _Frame:
+class Frame:
     """The map whose fixed point is sought, in arrays."""
 
     own: Floats
@@ -128,9 +129,7 @@ class _Frame:
     first: tuple[Floats, Floats]
 
     @classmethod
-    def build(
-        cls, own: Floats, external: Floats, debts: Debts, forced: Floats, initial: Floats, settings: Settings, slack: float
-    ) -> _Frame:
+    def build(cls, own: Floats, external: Floats, debts: Debts, forced: Floats, initial: Floats, settings: Settings, slack: float) -> Frame:
         """Add up what each node owes at each rank."""
         count = own.size
         owed = group_sum(debts.debtor, debts.amount, count)
@@ -157,10 +156,10 @@ class _Frame:
         """Value of each row given incomes, and its slope in the debtor's income."""
         return self._worth(income, self.debts.debtor, self.senior, self.total)
 
-    def first_class(self, income: Floats) -> Floats:
-        """Value of a seniority-1 claim on each node."""
-        every = np.arange(self.own.size)
-        return self._worth(income, every, *self.first)[0]
+    def first_class(self, income: Floats, nodes: Ints) -> Floats:
+        """Value of a seniority-1 claim on each of some nodes."""
+        senior, total = self.first
+        return self._worth(income, nodes, senior[nodes], total[nodes])[0]
 
     def _worth(self, income: Floats, debtor: Ints, senior: Floats, total: Floats) -> tuple[Floats, Floats]:
         settings = self.settings

@@ -14,17 +14,14 @@ import numpy as np
 from contagion.grid import group_sum, snap
 from contagion.impact import execute
 from contagion.journal import FORCED, Flow
+from contagion.state import places_between
 from contagion.steps.revalue import inventory_price
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Flags, Floats, Ints
     from contagion.orders import Orders
     from contagion.state import State
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Flags = NDArray[np.bool_]
 
 DEPTH_FLOOR = 0.01
 
@@ -124,7 +121,9 @@ def _fill_positions(state: State, kind: Flow, rows: Ints, units: Floats, average
     _book(state, market, units, usd, coins=False)
     size, price = np.abs(units), snap(np.abs(units) * average[market], system.quantum)
     longs = np.where(units < 0, size, 0.0)
-    state.journal.traded(kind, state.round, group_sum(market, size, count), group_sum(market, longs, count), group_sum(market, price, count))
+    state.journal.traded(
+        kind, state.round, group_sum(market, size, count), group_sum(market, longs, count), group_sum(market, price, count)
+    )
     state.journal.hit(kind, state.round, account, price)
     state.flow(account, usd + units * state.books.mark[market])
     if kind in FORCED:
@@ -156,8 +155,8 @@ def equity_of(state: State, accounts: Ints) -> Floats:
     """Equity of a few accounts at this round's marks, after what has traded so far."""
     arrays = state.system.accounts
     rows, coins = state.rows_of(accounts), state.coin_rows_of(accounts)
-    place = np.repeat(np.arange(accounts.size), np.diff(arrays.start)[accounts])
-    coin_place = np.repeat(np.arange(accounts.size), np.diff(arrays.coin_start)[accounts])
+    place = places_between(arrays.start, accounts)
+    coin_place = places_between(arrays.coin_start, accounts)
     grid = arrays.grid[accounts]
     value = snap(state.quantity[rows] * state.books.mark[arrays.market[rows]], grid[place])
     worth = snap(state.coin_quantity[coins] * state.books.index[arrays.coin_market[coins]], grid[coin_place])

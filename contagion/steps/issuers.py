@@ -44,8 +44,7 @@ def issuer_orders(state: State, orders: Orders) -> None:
     mine = np.arange(first, last)
     mine = mine[state.status[mine] == Status.OPEN]
     hedge = state.rows_of(mine)
-    for _, taken, _units in orders.positions:
-        hedge = hedge[~np.isin(hedge, taken)]
+    hedge = orders.free(hedge)
     hedge = hedge[state.quantity[hedge] < 0]
     issuer = accounts.owner[state.position_account[hedge]] - nodes.coin0
     on = system.markets.coin[accounts.market[hedge]]

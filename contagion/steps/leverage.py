@@ -42,8 +42,7 @@ def leverage_orders(state: State, orders: Orders) -> None:
     share[over] = np.maximum(1.0 - nodes.leverage_target[over] * equity[over] / exposure[over], 0.0)
     mine = np.flatnonzero(over[accounts.owner] & (state.status == Status.OPEN) & (state.gross > 0))
     rows = state.rows_of(mine)
-    for _, taken, _units in orders.positions:
-        rows = rows[~np.isin(rows, taken)]
+    rows = orders.free(rows)
     owner = accounts.owner[state.position_account[rows]]
     lot = system.coins.lot[system.markets.coin[accounts.market[rows]]]
     size = np.abs(state.quantity[rows])

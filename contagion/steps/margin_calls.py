@@ -13,15 +13,12 @@ import numpy as np
 
 from contagion.grid import group_sum, snap_down, snap_up
 from contagion.kernels.valuate import initial_of
-from contagion.state import Status
+from contagion.state import Status, places_between
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.state import State
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 TIE = 1e-12
 
@@ -46,7 +43,7 @@ def initial_margin(state: State, accounts: Ints) -> Floats:
     rows = state.rows_of(accounts)
     market = system.accounts.market[rows]
     notional = np.abs(state.quantity[rows]) * state.books.mark[market]
-    place = np.repeat(np.arange(accounts.size), np.diff(system.accounts.start)[accounts])
+    place = places_between(system.accounts.start, accounts)
     required = snap_up(initial_of(market, notional, system.markets), system.quantum)
     return group_sum(place, required, accounts.size)
 

@@ -14,12 +14,15 @@ import numpy as np
 from contagion.grid import sorted_sum
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Flags, Floats
     from contagion.state import State
 
-    Floats = NDArray[np.float64]
-    Flags = NDArray[np.bool_]
+
+OUTLIER = 0.05
+"""Outlier tolerance of the price at which holdings are valued, as Binance's for its index."""
+
+OWN = "internal"
+"""Oracle of an exchange that prices off its own book."""
 
 
 def decay_impact(state: State, round_seconds: float, half_life: float | None) -> None:
@@ -40,7 +43,20 @@ def set_prices(state: State) -> None:
     markets, exchanges = system.markets, system.exchanges
     spot, spot_weight = _sources(state, perp=False)
     perp, perp_weight = _sources(state, perp=True)
-    state.coin_price = _first(index_price(spot, spot_weight, 0.05), index_price(perp, perp_weight, 0.05), state.coin_price)
+    state.coin_price = _first(index_price(spot, spot_weight, OUTLIER), index_price(perp, perp_weight, OUTLIER), state.coin_price)
+    known: dict[tuple[str, bool, float], Floats] = {}
+
+    def oracle(rule: str, outlier: float, *, perp_first: bool) -> Floats:
+        """Price by coin under an oracle, computed once for all exchanges that share it."""
+        key = (rule, perp_first, float(outlier))
+        if key not in known:
+            sources = ((perp, perp_weight), (spot, spot_weight)) if perp_first else ((spot, spot_weight), (perp, perp_weight))
+            if rule == "index":
+                known[key] = _first(*(index_price(*source, outlier) for source in sources))
+            else:
+                known[key] = _first(*(weighted_median(*source) for source in sources))
+        return known[key]
+
     books.previous_mark = books.mark.copy()
     for exchange in range(len(exchanges.names)):
         if state.outage[exchange]:
@@ -48,11 +64,11 @@ def set_prices(state: State) -> None:
         here = markets.exchange == exchange
         coin = markets.coin[here]
         outlier = exchanges.outlier[exchange]
-        mark = _oracle(exchanges.mark_oracle[exchange], (perp, perp_weight), (spot, spot_weight), outlier)
-        index = _oracle(exchanges.collateral_oracle[exchange], (spot, spot_weight), (perp, perp_weight), outlier)
+        mark_rule, index_rule = exchanges.mark_oracle[exchange], exchanges.collateral_oracle[exchange]
         own_mark, own_index = books.price[markets.trade[exchange, coin]], books.price[markets.sell[exchange, coin]]
-        books.mark[here] = own_mark if mark is None else _first(mark[coin], own_mark)
-        at = own_index if index is None else _first(index[coin], own_index)
+        mark = own_mark if mark_rule == OWN else _first(oracle(mark_rule, outlier, perp_first=True)[coin], own_mark)
+        at = own_index if index_rule == OWN else _first(oracle(index_rule, outlier, perp_first=False)[coin], own_index)
+        books.mark[here] = mark
         weight, value = exchanges.redemption_weight[exchange], state.redemption_value[coin]
         books.index[here] = np.where(np.isnan(value), at, (1.0 - weight) * at + weight * np.nan_to_num(value))
 
@@ -67,15 +83,6 @@ def _sources(state: State, *, perp: bool) -> tuple[Floats, Floats]:
     price[markets.coin[use], markets.exchange[use]] = state.books.price[use]
     weight[markets.coin[use], markets.exchange[use]] = markets.weight[use]
     return price, weight
-
-
-def _oracle(rule: str, first: tuple[Floats, Floats], second: tuple[Floats, Floats], outlier: float) -> Floats | None:
-    """Price by coin under an oracle, None for an exchange's own book."""
-    if rule == "internal":
-        return None
-    if rule == "index":
-        return _first(index_price(*first, outlier), index_price(*second, outlier))
-    return _first(weighted_median(*first), weighted_median(*second))
 
 
 def _first(*choices: Floats) -> Floats:
@@ -108,18 +115,23 @@ def index_price(price: Floats, weight: Floats, outlier: float) -> Floats:
     100.0
     """
     there = ~np.isnan(price)
-    result = np.full(len(price), np.nan)
-    some = there.any(axis=1)
-    price, weight, there = price[some], np.where(there, weight, 0.0)[some], there[some]
-    middle = np.nanmedian(price, axis=1) if price.size else np.empty(0)
-    off = np.zeros_like(there) if np.isnan(outlier) else there & (np.abs(price - middle[:, None]) > outlier * middle[:, None])
-    single = off.sum(axis=1) == 1
-    weight = np.where(off & single[:, None], 0.0, weight)
-    total = sorted_sum(weight)
+    weight = np.where(there, weight, 0.0)
+    middle = _median(price, there)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = sorted_sum(np.where(weight > 0, np.nan_to_num(price) * weight, 0.0)) / total
-    result[some] = np.where((off.sum(axis=1) > 1) | (total == 0), middle, mean)
-    return result
+        off = there & (np.abs(price - middle) > outlier * middle)  # never, where there is no such rule: NaN
+        number = off.sum(axis=1)
+        weight = np.where(off & (number == 1)[:, None], 0.0, weight)
+        total = sorted_sum(weight)
+        mean = sorted_sum(np.where(weight > 0, price * weight, 0.0)) / total
+    return np.where((number > 1) | (total == 0), middle[:, 0], mean)
+
+
+def _median(price: Floats, there: Flags) -> Floats:
+    """Plain median over the sources that there are, NaN without any."""
+    if not price.shape[1]:
+        return np.full(len(price), np.nan)
+    ranked, count, rows = np.sort(price, axis=1), there.sum(axis=1), np.arange(len(price))  # NaN last
+    return np.asarray((ranked[rows, np.maximum(count - 1, 0) // 2] + ranked[rows, count // 2]) / 2)
 
 
 def weighted_median(price: Floats, weight: Floats) -> Floats:

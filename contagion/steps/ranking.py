@@ -15,13 +15,8 @@ import numpy as np
 from contagion.state import Status
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Flags, Floats, Ints
     from contagion.state import State
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Flags = NDArray[np.bool_]
 
 
 def winners(state: State, market: Flags, excluded: Ints) -> Ints:
@@ -40,7 +35,7 @@ def winners(state: State, market: Flags, excluded: Ints) -> Ints:
     rows = rows[profit > 0]
     account = state.position_account[rows]
     able = (state.status[account] == Status.OPEN) & (state.equity[account] > 0)
-    return rows[able & ~np.isin(account, excluded)]
+    return np.asarray(rows[able & ~np.isin(account, excluded)])
 
 
 def profit_of(state: State, rows: Ints) -> Floats:

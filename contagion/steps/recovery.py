@@ -25,14 +25,14 @@ def open_debts(state: State) -> tuple[Debts, int]:
     claims, nodes = system.claims, system.nodes
     amount = claims.amount - snap(claims.amount * state.written_off, system.quantum)
     debtor, creditor, seniority = claims.debtor, claims.creditor, claims.seniority
-    credits = amount.size
+    lent = amount.size
     if state.settled.any():
         rows = np.flatnonzero(state.claim > 0)
         debtor = np.concatenate([debtor, system.accounts.exchange[rows] + nodes.exchange0])
         creditor = np.concatenate([creditor, system.accounts.owner[rows]])
         amount = np.concatenate([amount, state.claim[rows]])
         seniority = np.concatenate([seniority, np.ones(rows.size, dtype=np.int64)])
-    return Debts(debtor, creditor, amount, seniority), credits
+    return Debts(debtor, creditor, amount, seniority), lent
 
 
 def clear_state(state: State) -> None:
@@ -40,7 +40,7 @@ def clear_state(state: State) -> None:
     system = state.system
     nodes = system.nodes
     own = own_equity(state)
-    debts, credits = open_debts(state)
+    debts, lent = open_debts(state)
     if state.round == 0 and not state.initial_equity.any():
         owed = np.bincount(debts.debtor, weights=debts.amount, minlength=nodes.count)
         due = np.bincount(debts.creditor, weights=debts.amount, minlength=nodes.count)
@@ -49,8 +49,9 @@ def clear_state(state: State) -> None:
     slack = SLACK * system.quantum
     result = clear_debts(own, nodes.external_debt, debts, forced, state.initial_equity, state.settings, slack=slack)
     state.node_equity = result.equity
-    state.credit_recovery = result.value[:credits]
-    state.recovery = result.first_class
+    state.credit_recovery = result.value[:lent]
+    owing = np.union1d(debts.debtor, np.arange(nodes.exchange0, nodes.count))
+    state.recovery[owing] = result.first_class(owing)
 
 
 def failing_nodes(state: State) -> NDArray[np.int64]:

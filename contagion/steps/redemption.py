@@ -19,12 +19,9 @@ from contagion.steps.execution import depth_now
 from contagion.steps.revalue import issuer_assets
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats
     from contagion.state import State
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 BISECTIONS = 80
 

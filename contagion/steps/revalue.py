@@ -15,11 +15,8 @@ from contagion.grid import group_sum, snap
 from contagion.kernels.valuate import valuate
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats
     from contagion.state import State
-
-    Floats = NDArray[np.float64]
 
 
 def revalue_accounts(state: State) -> None:

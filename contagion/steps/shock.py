@@ -15,13 +15,9 @@ from contagion.grid import snap
 from contagion.shocks import EVERYWHERE
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.scenario import Shock, Stage
     from contagion.state import State
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -137,7 +133,7 @@ def _loss(state: State, shock: Shock, _rounds: int) -> None:
     if exchange >= 0:
         state.house[exchange] -= usd
         if state.flows is not None:
-            state.flows.to_ledger(exchange, -usd)
+            state.flows.ledger[exchange] -= usd
     else:
         state.cash[node] -= usd
     state.node_flow(np.array([node]), np.array([-usd]))

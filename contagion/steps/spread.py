@@ -10,15 +10,13 @@ from contagion.grid import snap_down
 from contagion.steps.execution import depth_now
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.state import State
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
-
-def spread_over_books(state: State, rows: Ints, coins: Ints, units: Floats, custodian: Ints | None = None) -> list[tuple[Ints, Ints, Floats]]:
+def spread_over_books(
+    state: State, rows: Ints, coins: Ints, units: Floats, custodian: Ints | None = None
+) -> list[tuple[Ints, Ints, Floats]]:
     """Split the sale of ``units`` of each row over spot books.
 
     Parameters

@@ -15,7 +15,7 @@ import numpy as np
 from contagion.grid import group_sum, snap_down, snap_up
 from contagion.journal import Flow
 from contagion.orders import Orders
-from contagion.state import Status
+from contagion.state import Status, places_between
 from contagion.steps.backstop import back_stop
 from contagion.steps.close_out import close_outs, within_throughput
 from contagion.steps.issuers import issuer_orders
@@ -24,12 +24,8 @@ from contagion.steps.margin_calls import breached_accounts, top_up
 from contagion.steps.recovery import failing_nodes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Ints
     from contagion.state import State
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,6 @@ def trigger(state: State) -> Triggered:
     state.status[bankrupt] = Status.LIQUIDATING
     orders = Orders()
     _close(state, orders, fresh, waiting)
-    _close_defaulted(state, orders)
     leverage_orders(state, orders)
     _stops(state, orders)
     _unwind_vaults(state, orders)
@@ -110,16 +105,20 @@ def uncovered(state: State, accounts: Ints) -> Ints:
 
 
 def _close(state: State, orders: Orders, fresh: Ints, waiting: Ints) -> None:
-    """Close breached accounts by the rule of their exchange, and go on with those whose orders wait."""
-    if not fresh.size and not waiting.size:
+    """Close breached accounts by the rule of their exchange, and whole those whose orders wait or whose owner has failed."""
+    failed = np.flatnonzero((state.status == Status.OWNER_DEFAULTED) & (state.gross > 0))
+    if not fresh.size and not waiting.size and not failed.size:
         return
     whole = np.array([rule == "full" for rule in state.system.exchanges.liquidation])[state.system.accounts.exchange[fresh]]
     state.status[fresh[whole]] = Status.LIQUIDATING
     rows, units = close_outs(state, fresh)
-    rest = state.rows_of(waiting)
-    rows, units = np.concatenate([rows, rest]), np.concatenate([units, np.abs(state.quantity[rest])])
-    units = within_throughput(state, rows, units)
-    orders.position(Flow.LIQUIDATION, rows, -np.sign(state.quantity[rows]) * units)
+    rest, defaulted = state.rows_of(waiting), state.rows_of(failed)
+    rows = np.concatenate([rows, rest, defaulted])
+    units = np.concatenate([units, np.abs(state.quantity[rest]), np.abs(state.quantity[defaulted])])
+    signed = -np.sign(state.quantity[rows]) * within_throughput(state, rows, units)
+    breached = rows.size - defaulted.size
+    orders.position(Flow.LIQUIDATION, rows[:breached], signed[:breached])
+    orders.position(Flow.DEFAULT_CLOSE, rows[breached:], signed[breached:])
 
 
 def _default_accounts(state: State) -> None:
@@ -131,32 +130,22 @@ def _default_accounts(state: State) -> None:
         status[fresh] = Status.OWNER_DEFAULTED
 
 
-def _close_defaulted(state: State, orders: Orders) -> None:
-    closing = np.flatnonzero((state.status == Status.OWNER_DEFAULTED) & (state.gross > 0))
-    if closing.size:
-        rows = state.rows_of(closing)
-        units = within_throughput(state, rows, np.abs(state.quantity[rows]))
-        orders.position(Flow.DEFAULT_CLOSE, rows, -np.sign(state.quantity[rows]) * units)
-
-
 def _stops(state: State, orders: Orders) -> None:
     """Close positions whose mark has crossed the owner's own stop or goal, unless the exchange is closing them already."""
     accounts = state.system.accounts
-    if not accounts.stop.size and not accounts.take.size:
+    rows = state.stop_rows = state.stop_rows[state.quantity[state.stop_rows] != 0.0]
+    if not rows.size:
         return
-    quantity, mark = state.quantity, state.books.mark[accounts.market]
-    hit = np.zeros(quantity.size, dtype=np.bool_)
-    with np.errstate(invalid="ignore"):
-        if accounts.stop.size:
-            hit |= np.where(quantity > 0, mark <= accounts.stop, mark >= accounts.stop) & ~np.isnan(accounts.stop)
-        if accounts.take.size:
-            hit |= np.where(quantity > 0, mark >= accounts.take, mark <= accounts.take) & ~np.isnan(accounts.take)
-    hit &= quantity != 0.0
-    rows = np.flatnonzero(hit)
+    long, mark = state.quantity[rows] > 0, state.books.mark[accounts.market[rows]]
+    hit = np.zeros(rows.size, dtype=np.bool_)
+    if accounts.stop.size:  # comparisons with an empty cell (NaN) are false
+        hit |= np.where(long, mark <= accounts.stop[rows], mark >= accounts.stop[rows])
+    if accounts.take.size:
+        hit |= np.where(long, mark >= accounts.take[rows], mark <= accounts.take[rows])
+    rows = rows[hit]
     rows = rows[state.status[state.position_account[rows]] == Status.OPEN]
-    for _, taken, _units in orders.positions:
-        rows = rows[~np.isin(rows, taken)]
-    orders.position(Flow.STOP, rows, -quantity[rows])
+    rows = orders.free(rows)
+    orders.position(Flow.STOP, rows, -state.quantity[rows])
 
 
 def _unwind_vaults(state: State, orders: Orders) -> None:
@@ -166,8 +155,7 @@ def _unwind_vaults(state: State, orders: Orders) -> None:
         if vault < 0 or share == 0 or state.status[vault] != Status.OPEN:
             continue
         rows = np.arange(accounts.start[vault], accounts.start[vault + 1])
-        for _, taken, _units in orders.positions:
-            rows = rows[~np.isin(rows, taken)]
+        rows = orders.free(rows)
         lot = state.system.coins.lot[state.system.markets.coin[accounts.market[rows]]]
         held = np.abs(state.quantity[rows])
         units = np.minimum(held, snap_up(share * state.taken[rows], lot))
@@ -182,7 +170,7 @@ def _sell_coins(state: State, orders: Orders, breached: Ints) -> None:
         return
     system = state.system
     rows = state.coin_rows_of(accounts)
-    place = np.repeat(np.arange(accounts.size), np.diff(system.accounts.coin_start)[accounts])
+    place = places_between(system.accounts.coin_start, accounts)
     market = system.accounts.coin_market[rows]
     sellable = state.open_markets()[market] & (state.coin_quantity[rows] > 0)
     price = state.books.price[market]
@@ -207,7 +195,8 @@ def _impose(state: State, orders: Orders) -> None:
         ready = open_now[markets]
         lot = system.coins.lot[system.markets.coin[markets]]
         units = snap_down(usd / state.books.price[markets], lot)
-        orders.outside.append((markets[ready], -units[ready]))
+        if ready.any():
+            orders.outside.append((markets[ready], -units[ready]))
         if not ready.all():
             waiting.append((markets[~ready], usd[~ready]))
     state.imposed = waiting

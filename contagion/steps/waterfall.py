@@ -20,12 +20,8 @@ from contagion.steps.ranking import profit_of, winners
 from contagion.steps.settlement import settle_exchange
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from contagion.arrays import Floats, Ints
     from contagion.state import State
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 def run_waterfall(state: State, bankrupt: Ints, touched: Ints) -> None:
@@ -107,7 +103,7 @@ def _socialise(state: State, exchange: int, accounts: Ints, rest: Floats) -> Flo
     taken = profit if total <= due else snap_down(profit * (due / total), system.quantum)
     if total > due:
         # rounding leaves a few steps; the largest winners give one more each
-        steps = int(round((due - taken.sum()) / system.quantum))
+        steps = round((due - taken.sum()) / system.quantum)
         order = np.lexsort((rows, -profit))[:steps]
         taken[order] += np.minimum(system.quantum, profit[order] - taken[order])
     charge(state, rows, taken, Flow.ADL_WINNER)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graphs.checks.view import View, check, positions, repeated
+from graphs.checks.view import View, check, distinct, positions, repeated
 from graphs.columns import did_you_mean
 from graphs.errors import Finding
 from graphs.schema import NODES, TABLES, USD
@@ -24,6 +24,8 @@ _SUGGESTIONS = 200
 """Distinct unknown ids that get a suggestion: comparing words is slow."""
 _COMPARED = 2000
 """Known ids that one unknown id is compared with at most."""
+
+_LARGEST_KEY = 2**62
 
 
 @check()
@@ -130,8 +132,8 @@ def _key(view: View, kind: str, columns: Sequence[str]) -> NDArray[np.int64]:
             part = _words(view, kind, name, view.net.codes(kind, name, column.choices), len(column.choices))
         part -= part.min()  # positions of exchanges lie behind those of all traders
         size = int(part.max()) + 1
-        if most > 2**62 // size:
-            values = np.unique(key)
+        if most > _LARGEST_KEY // size:
+            values = distinct(key)
             key, most = positions(key, values), len(values)
         key, most = key * size + part, most * size
     return key

@@ -94,17 +94,16 @@ class View:
     @property
     def first_with_id(self) -> NDArray[np.int32]:
         """Position of the first node that has the id of each node, -1 where that is empty."""
-        return self._found["", "id"]
+        return self._found["", "id"][: self.nodes]
 
     @cached_property
     def _found(self) -> dict[tuple[str, str], NDArray[np.int32]]:
-        """Look up every reference of the network, and every id, at once: the index over the ids is what costs."""
-        columns = {("", "id"): self.ids.slice(0, self.nodes)}
+        """Look up every reference of the network, and every id, in one pass over all of their words."""
+        columns = {("", "id"): self.ids}
         for kind, table in TABLES.items():
             columns |= {(kind, column.name): self.net.column(kind, column.name) for column in table.columns if column.refers}
         words = [chunk.dictionary if _is_encoded(chunk) else chunk for column in columns.values() for chunk in column.chunks]
-        looked_up = pc.index_in(pa.chunked_array(words, pa.string()), value_set=self.ids.combine_chunks(), skip_nulls=True)
-        numbers = np.asarray(pc.fill_null(looked_up, -1).to_numpy(), dtype=np.int32)
+        numbers = _first_positions(pa.chunked_array(words, pa.string()), self.nodes + 1)
         found, start = {}, 0
         for name, column in columns.items():
             parts = [np.empty(0, dtype=np.int32)]
@@ -171,16 +170,34 @@ def _is_encoded(chunk: pa.Array) -> bool:
     return bool(pa.types.is_dictionary(chunk.type))
 
 
+def _first_positions(words: pa.ChunkedArray, known: int) -> NDArray[np.int32]:
+    """Position at which each word first stands among the first ``known``; -1 where it does not, or is empty."""
+    chunks = words.dictionary_encode().chunks
+    codes = np.concatenate([np.asarray(chunk.indices.fill_null(-1), dtype=np.int32) for chunk in chunks])
+    # Codes count distinct words in the order in which they come, so each new one is one above all before it.
+    highest = np.maximum.accumulate(codes[:known])
+    first = np.flatnonzero(np.diff(highest, prepend=np.int32(-1)))
+    place = np.full(max(int(codes.max()) + 1, len(first)) + 1, -1, dtype=np.int32)
+    place[: len(first)] = first
+    return np.asarray(place[codes], dtype=np.int32)
+
+
 def positions(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
     """Position of each value in ``among``, -1 where it is not there."""
     found = pc.index_in(pa.array(values), value_set=pa.array(among))
     return np.array(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
+def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Distinct values, sorted: by sorting, as hashing is slow where most are distinct."""
+    ordered = np.sort(values)
+    return np.asarray(ordered[np.diff(ordered, prepend=ordered[:1] - 1) != 0], dtype=np.int64)
+
+
 def repeated(key: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows whose key an earlier row has, and the first row that has it."""
     ordered = np.sort(key)
-    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    twice = distinct(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(twice):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     rows = np.flatnonzero(np.isin(key, twice))

@@ -67,9 +67,9 @@ def build_oct2025(*, accounts: int = 100_000, seed: int = 20251010, assumptions:
 
     Notes
     -----
-    Under about 30,000 accounts one account stands for so many people that its positions would reach brackets which allow
+    Under about 20,000 accounts one account stands for so many people that its positions would reach brackets which allow
     less leverage than theirs do. There the floors of the brackets are scaled up, by a power of two an exchange and coin; from
-    30,000 on they are the published ones.
+    20,000 on, at the shipped assumptions, they are the published ones.
 
     Examples
     --------

@@ -52,7 +52,7 @@ class Strata:
         x_m and x_M in USD of notional.
     crowd
         Factor, by exchange and coin, by which positions outgrow the brackets of their bands because each stands for several
-        people: a power of two, 1 from about 30,000 accounts on.
+        people: a power of two, 1 from about 20,000 accounts on.
     """
 
     exchange: Ints
