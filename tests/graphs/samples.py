@@ -78,6 +78,18 @@ def sound(**changed: pd.DataFrame) -> Network:
     return Network.from_frames(name="sound", as_of="2025-10-10T20:50:00Z", sources=("a test",), **(frames() | changed))
 
 
+def put(kind: str, row: int, **cells: object) -> dict[str, pd.DataFrame]:
+    """Change cells of a sound table; rows count from 1, a row behind the last is added as a copy of it."""
+    frame = frames()[kind].astype(object)
+    if row > len(frame):
+        frame = pd.concat([frame, frame.iloc[[-1]]], ignore_index=True)
+    for name, cell in cells.items():
+        column = list(frame[name]) if name in frame else [None] * len(frame)
+        column[row - 1] = cell
+        frame[name] = pd.Series(column, dtype=object)
+    return {kind: frame}
+
+
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 XML_TEXT = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff", include_characters="\t\n"), min_size=1, max_size=6

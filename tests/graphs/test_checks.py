@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING
 
@@ -13,30 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphs.checks import CHECKS, add_residuals, check_network, require_valid
-from graphs.checks.view import repeated
+from graphs.checks import CHECKS, check_network, ids, require_valid
+from graphs.checks.view import _first_positions, repeated
 from graphs.errors import CheckError, GraphError
 from graphs.network import Network
 from graphs.schema import TABLES, USD
-from tests.graphs.samples import NAN, any_networks, frames, linked_networks, sound
+from tests.graphs.samples import NAN, any_networks, frames, linked_networks, put, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
 INF = float("inf")
-
-
-def put(kind: str, row: int, **cells: object) -> dict[str, pd.DataFrame]:
-    """Change cells of a sound table; rows count from 1, a row behind the last is added as a copy of it."""
-    frame = frames()[kind].astype(object)
-    if row > len(frame):
-        frame = pd.concat([frame, frame.iloc[[-1]]], ignore_index=True)
-    for name, cell in cells.items():
-        column = list(frame[name]) if name in frame else [None] * len(frame)
-        column[row - 1] = cell
-        frame[name] = pd.Series(column, dtype=object)
-    return {kind: frame}
 
 
 def drop(kind: str, *rows: int) -> dict[str, pd.DataFrame]:
@@ -274,11 +261,29 @@ def test_repeated_keys_are_those_an_earlier_row_has(keys: list[int]) -> None:
     )
 
 
+@given(st.lists(st.none() | st.sampled_from("abcdef"), max_size=12), st.integers(1, 12))
+def test_words_are_found_at_their_first_place_among_the_known(words: list[str | None], known: int) -> None:
+    known = min(known, len(words) + 1)
+    words.insert(known - 1, USD)
+    found = _first_positions(pa.chunked_array([pa.array(words[:3], pa.string()), pa.array(words[3:], pa.string())]), known)
+    assert found.tolist() == [words[:known].index(word) if word and word in words[:known] else -1 for word in words]
+
+
+@pytest.mark.parametrize("largest", [2**62, 10])
+def test_keys_of_more_columns_than_one_number_holds_are_told_apart(monkeypatch: pytest.MonkeyPatch, largest: int) -> None:
+    monkeypatch.setattr(ids, "_LARGEST_KEY", largest)
+    floors = np.arange(3000) / 7
+    tiers = pd.DataFrame({"exchange": "Binance", "asset": "BTC", "floor": floors, "maintenance_rate": 0.01, "max_leverage": 50.0})
+    tiers.loc[2999, "floor"] = floors[17]
+    (finding,) = check_network(sound(margin_tier=tiers), only=["duplicate_key"])
+    assert (finding.row, finding.remedy) == (3000, "merge the two, or remove one: row 18 has the same exchange, asset, floor")
+
+
 def test_a_suggestion_is_found_among_many() -> None:
-    ids = [f"account{number}" for number in range(20_000)]
+    accounts = [f"account{number}" for number in range(20_000)]
     net = Network.from_frames(
         name="many",
-        trader=pd.DataFrame({"id": [*ids, "lender"]}),
+        trader=pd.DataFrame({"id": [*accounts, "lender"]}),
         credit=pd.DataFrame({"debtor": ["account7", "Lender"], "creditor": ["lendr", "account8"], "amount": [1.0, 2.0]}),
     )
     assert [finding.remedy for finding in check_network(net)] == ["did you mean 'lender'?"] * 2
@@ -288,13 +293,13 @@ def many(rows: int) -> Network:
     """One market, half of the accounts long and half short."""
     random = np.random.default_rng(5)
     quantity = random.integers(1, 1000, rows // 2) / 8
-    ids = pa.array(np.char.add("t", np.arange(rows).astype(str)))
+    owners = pa.array(np.char.add("t", np.arange(rows).astype(str)))
     one = pa.array(np.zeros(rows, dtype=np.int32))
     word = {"asset": "BTC", "exchange": "Binance"}
     encoded = {name: pa.DictionaryArray.from_arrays(one, [value]) for name, value in word.items()}
-    margin = pa.table({"owner": ids, **encoded, "quantity": np.concatenate([quantity, -quantity]), "entry_price": np.full(rows, 100.0)})
+    margin = pa.table({"owner": owners, **encoded, "quantity": np.concatenate([quantity, -quantity]), "entry_price": np.full(rows, 100.0)})
     net = sound().with_tables(collateral=None, holding=None, backing=None, credit=None, liquidity=None, arbitrage=None)
-    return net.with_tables(trader=pa.table({"id": [*ids.to_pylist(), "vault"]}), margin=margin)
+    return net.with_tables(trader=pa.table({"id": [*owners.to_pylist(), "vault"]}), margin=margin)
 
 
 @pytest.mark.parametrize(("rows", "seconds"), [(300_000, 10.0), pytest.param(10_000_000, 60.0, marks=pytest.mark.slow)])
@@ -303,89 +308,3 @@ def test_many_rows_are_checked_in_seconds(rows: int, seconds: float) -> None:
     start = time.perf_counter()
     assert check_network(net) == []
     assert time.perf_counter() - start < seconds
-
-
-def unbalanced() -> Network:
-    margin = frames()["margin"].assign(quantity=[3.0, 1.0, -2.0, -0.5, -2.0])
-    extra = pd.DataFrame({"owner": ["ann"], "asset": ["BTC"], "exchange": ["Bybit"], "quantity": [-7.0], "entry_price": [90.0]})
-    return sound(margin=pd.concat([margin, extra], ignore_index=True))
-
-
-def test_residual_traders_take_the_missing_side_and_are_reported() -> None:
-    net = unbalanced()
-    balanced, report = add_residuals(net)
-    assert check_network(balanced) == []
-    assert report["trader"].tolist() == ["residual@Binance", "residual@Bybit"]
-    assert report["quantity"].tolist() == [-1.5, 7.0]
-    assert report["gross"].tolist() == [6.5, 7.0]
-    assert report["notional"].tolist() == [150.0, 707.0]
-    # At 101, the highest price: the whole notional, and a dollar a coin that a mark at the other exchange would cost.
-    assert report["collateral"].tolist() == [1.5 * 101 + 1.5, 7 * 101 + 7]
-    assert balanced.node_ids("trader")[-2:] == ["residual@Binance", "residual@Bybit"]
-    for kind in net.tables:
-        grown = balanced.tables[kind].slice(0, net.count(kind))
-        assert net.with_tables(**{kind: grown}).equals(net)
-    assert {kind: balanced.count(kind) - net.count(kind) for kind in net.tables if balanced.count(kind) > net.count(kind)} == {
-        "trader": 2,
-        "margin": 2,
-        "collateral": 2,
-    }
-
-
-def test_a_balanced_network_gets_nothing() -> None:
-    net, report = add_residuals(sound())
-    assert net.equals(sound())
-    assert report.empty
-    assert list(report) == ["exchange", "asset", "trader", "quantity", "gross", "price", "notional", "collateral"]
-
-
-def test_residual_traders_never_take_a_name_that_is_there() -> None:
-    taken = pd.concat([frames()["trader"], pd.DataFrame({"id": ["residual@Bybit"]})], ignore_index=True)
-    balanced, report = add_residuals(unbalanced().with_tables(trader=taken))
-    assert report["trader"].tolist() == ["residual@Binance", "residual@Bybit.2"]
-    assert check_network(balanced) == []
-
-
-def test_residuals_are_not_added_to_a_network_with_other_faults() -> None:
-    with pytest.raises(CheckError, match="did you mean 'bob'"):
-        add_residuals(sound(**put("margin", 3, owner="bbob")))
-    with pytest.raises(GraphError, match="leverage is 0"):
-        add_residuals(unbalanced(), leverage=0.0)
-
-
-@settings(max_examples=40)
-@given(
-    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12),
-    st.floats(0.5, 200.0),
-    st.floats(1.0, 100.0),
-    st.tuples(st.floats(0.5, 2.0), st.floats(0.5, 2.0)),
-)
-def test_residual_traders_are_above_maintenance_at_every_exchange_price(
-    quantities: list[float], leverage: float, top: float, prices: tuple[float, float]
-) -> None:
-    owners = [f"t{number}" for number in range(len(quantities))]
-    net = sound(
-        trader=pd.DataFrame({"id": [*owners, "vault"]}),
-        market=frames()["market"].iloc[:3].assign(price=[prices[0], prices[0], prices[1]]),
-        margin_tier=pd.DataFrame(
-            {
-                "exchange": "Binance",
-                "asset": "BTC",
-                "floor": [0.0, 1e4, 1e5],
-                "maintenance_rate": [0.5 / top, 0.7 / top, 1 / top],
-                "max_leverage": [top, top, top],
-            }
-        ),
-        margin=pd.DataFrame({"owner": owners, "asset": "BTC", "exchange": "Binance", "quantity": quantities, "entry_price": 1.0}),
-    ).with_tables(collateral=None, liquidity=None, holding=None, credit=None, arbitrage=None, backing=None)
-    balanced, report = add_residuals(net, leverage=leverage)
-    assert check_network(balanced) == []
-    if report.empty:
-        assert abs(math.fsum(quantities)) <= 1e-8 * math.fsum(map(abs, quantities))
-        return
-    (row,) = report.to_dict("records")
-    assert row["quantity"] == -math.fsum(quantities)
-    assert balanced.numbers("collateral", "quantity").tolist() == [row["collateral"]]
-    for mark in prices:
-        margin_balance = row["collateral"] + row["quantity"] * (mark - row["price"])
-        assert margin_balance > abs(row["quantity"]) * mark / top

@@ -273,3 +273,19 @@ def test_exposures_that_say_too_little_or_too_much_are_refused() -> None:
 def test_every_kind_of_node_is_a_kind_in_the_graph() -> None:
     kinds = {data["kind"] for _, data in to_networkx(sound()).nodes(data=True)}
     assert kinds == {*NODES, "currency"}
+
+
+@pytest.mark.parametrize(
+    ("value", "sources"), [(None, ()), ("", ()), ("one", ("one",)), ("[one", ("[one",)), ('["one"]', ("one",)), (["a", "b"], ("a", "b"))]
+)
+def test_sources_of_a_graph_are_a_list_or_a_text(value: object, sources: tuple[str, ...]) -> None:
+    graph = graph_of()
+    graph.graph["sources"] = value
+    assert from_networkx(graph).sources == sources
+
+
+def test_sources_of_another_type_are_refused() -> None:
+    graph = graph_of()
+    graph.graph["sources"] = 7
+    with pytest.raises(GraphError, match="sources: 7; write a list"):
+        from_networkx(graph)

@@ -85,6 +85,21 @@ def test_encoded_columns_stay_encoded() -> None:
     assert net.equals(sound())
 
 
+def test_encoded_columns_of_any_origin_are_read() -> None:
+    words = pa.array(["", "fund", None])
+    role = pa.DictionaryArray.from_arrays(pa.array([1, 0, 2, None], pa.int8()), words)
+    table = pa.table({"id": pa.array(list("abcd"), pa.large_string()), "role": role, "cash": pa.array([1, 2, 1, 2]).dictionary_encode()})
+    net = Network("x", tables={"trader": table})
+    assert net.strings("trader", "role").tolist() == ["fund", "retail", "retail", "retail"]
+    assert net.column("trader", "role").null_count == 3
+    assert net.numbers("trader", "cash").tolist() == [1.0, 2.0, 1.0, 2.0]
+    assert net.column("trader", "id").type == pa.string()
+    assert net.codes("trader", "role", pa.chunked_array([["x"], ["fund"]]).dictionary_encode()).tolist() == [1, -1, -1, -1]
+    for wrong in (pa.array([1, 2, 1, 2]).dictionary_encode(), pa.array([True, False, True, False])):
+        with pytest.raises(CheckError, match="column role"):
+            Network("x", tables={"trader": table.set_column(1, "role", wrong)})
+
+
 def test_a_network_cannot_be_changed() -> None:
     net = sound()
     with pytest.raises(FrozenInstanceError):
@@ -154,6 +169,12 @@ def test_all_misfits_are_listed() -> None:
     ]
 
 
+def test_arrow_tables_are_held_to_the_schema_too() -> None:
+    with pytest.raises(CheckError, match="did you mean 'cash'"):
+        Network("x", tables={"trader": pa.table({"id": ["a"], "csh": [1.0]})})
+    assert Network("x", tables={"asset": pa.table({"id": ["a", "b"]})}).column("asset", "price").null_count == 2
+
+
 def test_unknown_tables_headers_and_indices_are_refused() -> None:
     with pytest.raises(CheckError, match="table tradr: no such table; did you mean 'trader'"):
         Network.from_frames(name="x", tradr=frames()["trader"])
@@ -165,6 +186,8 @@ def test_unknown_tables_headers_and_indices_are_refused() -> None:
         Network("")
     with pytest.raises(CheckError, match="did you mean 'cash'"):
         sound().numbers("trader", "Cash")
+    with pytest.raises(CheckError, match="table tradr"):
+        sound().count("tradr")
     with pytest.raises(TypeError, match="strings"):
         sound().numbers("trader", "role")
     with pytest.raises(TypeError, match="numbers"):

@@ -269,8 +269,8 @@ def test_seed_and_size_leave_the_distributions_alone(middle: Network) -> None:
         return (table["notional"].groupby(bins, observed=False).sum() / table["notional"].sum()).to_numpy()
 
     # Free draws with this tail would differ by tens of per cent of the total.
-    assert summary(build_oct2025(accounts=60_000, seed=1)) == pytest.approx(summary(middle), abs=0.01)
-    assert summary(build_oct2025(accounts=6_000)) == pytest.approx(summary(middle), abs=0.03)
+    assert summary(build_oct2025(accounts=60_000, seed=1)) == pytest.approx(summary(middle), abs=0.02)
+    assert summary(build_oct2025(accounts=6_000)) == pytest.approx(summary(middle), abs=0.04)
 
 
 def test_tables_of_facts_are_complete() -> None:

@@ -111,10 +111,12 @@ def test_encoded_text_is_read_as_encoded(tmp_path: Path, form: Format) -> None:
         ("owner,asset,quantity\n", "has no column exchange, entry_price; add it, table margin needs them"),
         ("", "has no header"),
         ("\n\n", "has no header"),
+        (f'{HEADER}\n"{"a" * 200_000}\n', "is no CSV table, field larger than field limit"),
         (b"\x89PNG\r\n\x1a\n\x00\xff", "line 1: is no text in UTF-8"),
         (b"PK\x03\x04\x00\x00\n1", "its first line holds no names of columns"),
         (HEADER.encode() + b"\na,b,\xe9,1,1\n", "line 2: is no text in UTF-8"),
         (HEADER.encode() + b"\na,b,c,1,1\na,b,\xe9,1,1\n", "line 3: is no text in UTF-8"),
+        (HEADER.encode() + 3000 * b"\na,b,c,1,1" + b"\na,b,\xe9,1,1\n", "line 3002: is no text in UTF-8"),
     ],
 )
 def test_a_csv_that_is_no_table_is_refused(tmp_path: Path, body: str | bytes, said: str) -> None:
@@ -209,6 +211,12 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match=r"network\.toml: is not there"):
         read_network(tmp_path)
     write_network(Network("x"), tmp_path / "net")
+    (tmp_path / "net" / "network.toml").rename(tmp_path / "kept")
+    (tmp_path / "net" / "network.toml").mkdir()
+    with pytest.raises(ReadError, match=r"network\.toml: cannot be read"):
+        read_network(tmp_path / "net")
+    (tmp_path / "net" / "network.toml").rmdir()
+    (tmp_path / "kept").rename(tmp_path / "net" / "network.toml")
     (tmp_path / "net" / "margin.csv").mkdir()
     with pytest.raises(ReadError, match=r"margin\.csv: is a directory; a table is a file"):
         read_network(tmp_path / "net")
@@ -236,7 +244,9 @@ def test_overwriting_replaces_the_tables_and_keeps_the_rest(tmp_path: Path) -> N
     write_network(sound(), tmp_path / "net")
     (tmp_path / "net" / "notes").mkdir()
     (tmp_path / "net" / "notes" / "a.md").write_text("kept")
+    (tmp_path / "net" / "link").symlink_to("notes")
     write_network(sound().with_tables(credit=None), tmp_path / "net", format="parquet", overwrite=True)
+    assert (tmp_path / "net" / "link").is_symlink()
     assert read_network(tmp_path / "net").equals(sound().with_tables(credit=None))
     assert not list((tmp_path / "net").glob("*.csv"))
     assert (tmp_path / "net" / "notes" / "a.md").read_text() == "kept"
@@ -334,6 +344,15 @@ def test_a_table_read_from_row_groups_lacks_no_column(tmp_path: Path) -> None:
     (tmp_path / "net" / "exchange.csv").unlink()
     pq.write_table(net.tables["exchange"], tmp_path / "net" / "exchange.parquet", row_group_size=1)
     assert read_network(tmp_path / "net").equals(net)
+
+
+def test_a_parquet_without_row_groups_is_an_empty_table(tmp_path: Path) -> None:
+    write_network(Network("x"), tmp_path / "net")
+    with pq.ParquetWriter(tmp_path / "net" / "asset.parquet", pa.schema([("id", pa.string()), ("price", pa.float64())])):
+        pass
+    net = read_network(tmp_path / "net")
+    assert net.count("asset") == 0
+    assert "asset" in net.tables
 
 
 def test_every_kind_of_the_schema_is_written(tmp_path: Path) -> None:

@@ -61,7 +61,15 @@ def venue(
     for kind in [kind for kind in given if kind.startswith("more_")]:
         table = kind.removeprefix("more_")
         base[table] = pd.concat([base[table], given.pop(kind)], ignore_index=True)
-    return Network.from_frames(name="small", **{**base, **given})
+    return Network.from_frames(name="small", **{kind: table for kind, table in {**base, **given}.items() if len(table)})
+
+
+def isolated(net: Network, owner: str, quantity: float, entry: float, margin: float) -> Network:
+    """The network with an isolated position more; ``Rest`` takes the other side."""
+    more = frame("owner asset exchange quantity entry_price mode isolated_margin", (owner, "C", "X", quantity, entry, "isolated", margin))
+    rows = pd.concat([net.frame("margin")[["owner", "asset", "exchange", "quantity", "entry_price", "mode"]], more], ignore_index=True)
+    rows.loc[rows["owner"] == "Rest", "quantity"] -= quantity
+    return net.with_tables(margin=rows)
 
 
 def scenario(*shocks: str) -> Scenario:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from contagion.state import State
+    from contagion.system import System
 
 # Binance USD-M brackets for BTCUSDT in 2021 (gist highfestiva/b71e76f51eed84d56c1be8ebbcc286b5) with the maintenance amounts of
 # Binance FAQ b3c689c1f50a44cabb3a84e663b81d93; exact.
@@ -33,9 +35,14 @@ BTC_BRACKETS = [(floor, rate, max(1.0, 0.5 / rate)) for floor, rate in zip(BTC_F
 ETH_BRACKETS = [(0.0, 0.05, 10.0), (2_707_300.0, 0.1, 5.0)]
 
 
+@cache
+def system_of(net: Network) -> System:
+    return compile_system(net, check=False)
+
+
 def valued(net: Network, **marks: float) -> State:
     """State of a network at rest, or with some coins marked elsewhere."""
-    state = initial_state(compile_system(net, check=False), Settings())
+    state = initial_state(system_of(net), Settings())
     set_prices(state)
     names = state.system.coins.names
     for coin, mark in marks.items():
@@ -171,7 +178,7 @@ def test_bybit_inverse_bankruptcy_price_as_a_linear_long_with_coin_margin() -> N
 
 def zec(**accounts: tuple[float, float, float]) -> Network:
     # Hyperliquid docs /trading/margin-tiers: ZEC 5 % below 20M USD, 10 % above
-    return venue(accounts, brackets=[(0.0, 0.05, 10.0), (2e7, 0.1, 5.0)])
+    return venue(accounts, brackets=[(0.0, 0.05, 10.0), (2e7, 0.1, 5.0)], depth=1e6)
 
 
 def test_hyperliquid_tier_deduction() -> None:
