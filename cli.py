@@ -133,7 +133,11 @@ def _load(network: str, accounts: int | None, seed: int | None) -> Network:
     return load_network(network, **full_options(network, {"accounts": accounts, "seed": seed}))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, examples=["contagion run oct2025 --accounts 1000 --no-half-step"])
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples=["contagion run oct2025 --accounts 1000 --no-half-step"],
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and exit.")
 def main() -> None:
     """Ask what a shock does to a network of traders, assets, stablecoins and exchanges.
@@ -183,7 +187,15 @@ def info(network: str, *, accounts: int | None, seed: int | None, as_json: bool)
 @json_option
 @click.pass_context
 def check(
-    ctx: click.Context, network: str, *, accounts: int | None, seed: int | None, add_residual: bool, out: str | None, overwrite: bool, as_json: bool
+    ctx: click.Context,
+    network: str,
+    *,
+    accounts: int | None,
+    seed: int | None,
+    add_residual: bool,
+    out: str | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Find what is wrong with a network, row by row, and who would act in it before any shock."""
     from contagion.inspection import inspect_network, lay_out_inspection
@@ -198,7 +210,9 @@ def check(
     ctx.exit(0 if found.sound else 1)
 
 
-@main.command(examples=["contagion build two_exchange_stablecoin -o stablecoin/ --format csv", "contagion build oct2025 --accounts 1000 -o small/"])
+@main.command(
+    examples=["contagion build two_exchange_stablecoin -o stablecoin/ --format csv", "contagion build oct2025 --accounts 1000 -o small/"]
+)
 @network_argument
 @_size_options
 @click.option("-o", "--out", required=True, type=click.Path(path_type=str), help="Directory to make.")
@@ -229,10 +243,16 @@ def build(network: str, *, accounts: int | None, seed: int | None, out: str, fil
 )
 @network_argument
 @click.option("--scenario", help="A shipped scenario, or a TOML file; by default the one named like the network.")
-@click.option("--shock", "shocks", multiple=True, help="Such as BTC=-15%, depth:Binance=0.1, depeg:USDe@Binance=0.65, default:HTX. Repeat it.")
-@click.option("--policy", "policies", multiple=True, help="Rules in force from before the shock: a TOML file, or leverage_cap=20. Repeat it.")
+@click.option(
+    "--shock", "shocks", multiple=True, help="Such as BTC=-15%, depth:Binance=0.1, depeg:USDe@Binance=0.65, default:HTX. Repeat it."
+)
+@click.option(
+    "--policy", "policies", multiple=True, help="Rules in force from before the shock: a TOML file, or leverage_cap=20. Repeat it."
+)
 @_size_options
-@click.option("--settings", "settings", multiple=True, metavar="NAME=VALUE", help="Such as withdrawal=5 or system_wide.depeg=0.9. Repeat it.")
+@click.option(
+    "--settings", "settings", multiple=True, metavar="NAME=VALUE", help="Such as withdrawal=5 or system_wide.depeg=0.9. Repeat it."
+)
 @click.option("--impact", type=click.Choice(["exponential", "linear", "square_root"]), help="Form of the price impact.")
 @click.option("--max-rounds", type=int, help="Stop there, and say so, if the run has not settled.")
 @click.option("--audit", is_flag=True, help="Check the eight identities in every round.")
@@ -291,19 +311,22 @@ def _job(
 
 @main.command(examples=["contagion export out/ -o cascade.gexf", "contagion export interbank_ring -o ring.graphml"])
 @click.argument("source", metavar="RUN_OR_NET")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write: .gexf, .gexf.gz, .graphml or .json.")
-@click.option("--static", is_flag=True, help="Leave the timeline of rounds out of a GEXF file.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write: .gexf, .gexf.gz, .graphml, .json or .csv."
+)
+@click.option("--static", is_flag=True, help="Leave the timeline of rounds out of a GEXF file, for readers that know none.")
+@click.option("--layout", type=click.Choice(["spring", "none"]), default="spring", show_default=True, help="Where the nodes are put.")
 @_size_options
 @json_option
-def export(source: str, *, out: Path, static: bool, accounts: int | None, seed: int | None, as_json: bool) -> None:
-    """Write a run, or a network alone, as a graph that Gephi opens."""
+def export(source: str, *, out: Path, as_json: bool, accounts: int | None, seed: int | None, **how: Any) -> None:  # noqa: ANN401
+    """Write a run as the graph that Gephi opens, or a network alone."""
     from contagion.export import export_graph
 
-    said = export_graph(source, out, static=static, options={"accounts": accounts, "seed": seed})
+    said = export_graph(source, out, options={"accounts": accounts, "seed": seed}, **how)
     if as_json:
         _print_json(said)
     else:
-        _show([said])
+        _show([{"kind": said["kind"], "file": file} for file in said["files"]])
 
 
 @main.command(examples=["contagion verify out/"])

@@ -80,6 +80,5 @@ def _pegs(cascade: Cascade) -> list[Figure]:
     coins = cascade.coins
     coins = coins[coins["peg"].notna()]
     return [
-        Figure(f"depeg.{row.coin}", f"{row.coin} off its peg", float(row.price_low / row.peg - 1.0), "share")
-        for row in coins.itertuples()
+        Figure(f"depeg.{row.coin}", f"{row.coin} off its peg", float(row.price_low / row.peg - 1.0), "share") for row in coins.itertuples()
     ]

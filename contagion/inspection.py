@@ -96,7 +96,9 @@ def lay_out_inspection(found: Inspection) -> Page:
     """Page of an inspection: one line for each thing that is wrong, or that nothing is."""
     page = Page()
     for row in found.added:
-        page.add((f"added {row['trader']}: {row['quantity']:+,g} {row['asset']}, {usd(row['notional'])} USD, on {usd(row['collateral'])}", ""))
+        page.add(
+            (f"added {row['trader']}: {row['quantity']:+,g} {row['asset']}, {usd(row['notional'])} USD, on {usd(row['collateral'])}", "")
+        )
     for finding in found.findings:
         page.add((str(finding), "red"))
     if found.rest is None:

@@ -197,7 +197,9 @@ def _scenario_of(network: str) -> str:
     known = list_scenarios()
     if network in known:
         return network
-    raise RunError(f"network {network!r} has no scenario of its own; add --shock, such as --shock BTC=-15%, or --scenario with one of {known}")
+    raise RunError(
+        f"network {network!r} has no scenario of its own; add --shock, such as --shock BTC=-15%, or --scenario with one of {known}"
+    )
 
 
 def has_scenario(network: str) -> bool:

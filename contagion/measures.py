@@ -15,12 +15,13 @@ from contagion.impact import K_UNIT
 from contagion.journal import FORCED, Flow
 
 if TYPE_CHECKING:
-    from contagion.arrays import Floats
+    from contagion.arrays import Floats, Ints
     from contagion.cascade import Cascade
     from contagion.engine import Outcome
 
 
-BASIS_POINT = 1e-4
+SMALLEST_MOVE = 5e-3
+"""Log move below which the local multiplier is not asked for: so small a move sets nothing off that would show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,24 +193,38 @@ def _bad_debt(cascade: Cascade) -> Condition:
 def highest_multiplier(outcome: Outcome) -> Multiplier | None:
     """Highest local multiplier over markets and rounds, None where no price moved.
 
-    κρ of a round is the log move that its liquidations make, k·Q, over the log move that its accounts have seen since the
-    round before. Moves below one basis point set nothing off and are passed over.
+    κρ of a round is the log move that its liquidations make, k·Q, over the log move that their accounts have seen since the
+    round before. Books that arbitrage ties together count as one, with the depth of all; the market named is the one that
+    sold most. Moves below half a percent are passed over.
     """
     state = outcome.state
-    series = state.journal.series
+    system, series = state.system, state.journal.series
     price, depth = np.array(series["price"]), np.array(series["depth"])
     if not price.size:
         return None
-    seen = np.diff(np.log(np.vstack([state.system.markets.price, price])), axis=0)
+    seen = np.diff(np.log(np.vstack([system.markets.price, price])), axis=0)
     sold = np.zeros_like(seen)
     for kind in (Flow.LIQUIDATION, Flow.DEFAULT_CLOSE):
         for (when, units), (_, longs) in zip(state.journal.units[kind], state.journal.longs[kind], strict=True):
             sold[when] += 2.0 * longs - units
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(np.abs(seen) > BASIS_POINT, -K_UNIT * sold / depth / seen, 0.0)
+    depth = np.where(np.isinf(depth), np.finfo(np.float64).max, depth)
+    tied = _tied_books(outcome)
+    pool = np.equal.outer(tied, np.unique(tied)).astype(np.float64)
+    total = depth @ pool
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        mean = (seen * depth) @ pool / total
+        ratio = np.where(np.abs(mean) > SMALLEST_MOVE, -K_UNIT * (sold @ pool) / total / mean, 0.0)
     if not (ratio > 0).any():
         return None
-    when, market = divmod(int(np.argmax(ratio)), ratio.shape[1])
-    feedback = float(ratio[when, market])
+    when, group = divmod(int(np.argmax(ratio)), ratio.shape[1])
+    market = int(np.argmax(np.abs(sold[when]) * pool[:, group]))
+    feedback = float(ratio[when, group])
     value = 1.0 / (1.0 - feedback) if feedback < 1 else float("inf")
-    return Multiplier(feedback, value, state.system.market_name(market), when)
+    return Multiplier(feedback, value, system.market_name(market), when)
+
+
+def _tied_books(outcome: Outcome) -> Ints:
+    """Number of the pool that each market belongs to: its coin where somebody arbitrages it, else a pool of its own."""
+    system = outcome.state.system
+    coin = system.markets.coin
+    return np.where(np.isin(coin, system.claims.arbitrage_coin), coin, len(system.coins.names) + np.arange(coin.size))

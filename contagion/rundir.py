@@ -205,7 +205,9 @@ def verify_run(path: Path, *, watch: Watch | None = None) -> Verification:
     job, before = read_job(path)
     _require_inputs(path / MANIFEST, job)
     now = versions()
-    changed = tuple(f"{name} {before.get(name, 'unknown')} then, {number} now" for name, number in now.items() if before.get(name) != number)
+    changed = tuple(
+        f"{name} {before.get(name, 'unknown')} then, {number} now" for name, number in now.items() if before.get(name) != number
+    )
     answer = carry_out(job) if watch is None else carry_out(job, watch=watch)
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"

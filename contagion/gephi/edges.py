@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from contagion.arrays import Floats, Ints
     from contagion.cascade import Cascade
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 LAYERS: Final = ("margin", "collateral", "account", "market", "holding", "backing", "credit", "liquidity", "arbitrage", "vault")
 
@@ -84,7 +83,8 @@ def edge_table(cascade: Cascade, place: Ints, ids: NDArray[np.object_]) -> pd.Da
     code = code[first]
 
     def described(name: str) -> NDArray[np.object_]:
-        return np.array([*(getattr(kind, name) for kind in kinds), ""], dtype=object)[code]
+        words = np.array([*(getattr(kind, name) for kind in kinds), ""], dtype=object)
+        return np.asarray(words[code])
 
     frame = pd.DataFrame({"source": ids[source[first]], "target": ids[target[first]], "kind": described("key")})
     for name in ("layer", "exchange", "side"):
@@ -97,9 +97,7 @@ def edge_table(cascade: Cascade, place: Ints, ids: NDArray[np.object_]) -> pd.Da
 
 
 def _rounds(layers: Sequence[_Rows], name: str, otherwise: int) -> Ints:
-    return np.concatenate([
-        np.full(rows.source.size, otherwise) if getattr(rows, name) is None else getattr(rows, name) for rows in layers
-    ])
+    return np.concatenate([np.full(rows.source.size, otherwise) if getattr(rows, name) is None else getattr(rows, name) for rows in layers])
 
 
 def _last_rounds(cascade: Cascade) -> tuple[Ints, Ints]:
@@ -128,9 +126,7 @@ def _margin(cascade: Cascade) -> _Rows:
     before, after = accounts.quantity[rows], state.quantity[rows]
     short = np.where(before == 0.0, after, before) < 0.0
     price, exchange = markets.price[market], accounts.exchange[account]
-    kinds = [
-        _Kind(f"margin@{name}#{side}", "margin", name, side) for name in system.exchanges.names for side in ("long", "short")
-    ]
+    kinds = [_Kind(f"margin@{name}#{side}", "margin", name, side) for name in system.exchanges.names for side in ("long", "short")]
     return _Rows(
         kinds,
         accounts.owner[account].astype(np.int64),

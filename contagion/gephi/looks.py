@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from contagion.arrays import Floats
 
-RANGES: Final = {"exchange": (70.0, 100.0), "stablecoin": (40.0, 60.0), "asset": (40.0, 60.0), "cohort": (25.0, 50.0), "trader": (4.0, 36.0)}
+RANGES: Final = {
+    "exchange": (70.0, 100.0),
+    "stablecoin": (40.0, 60.0),
+    "asset": (40.0, 60.0),
+    "cohort": (25.0, 50.0),
+    "trader": (4.0, 36.0),
+}
 """Sizes of the smallest and the largest node of each type."""
 HARM_WEIGHT: Final = 10.0
 """How much more a USD that was lost or closed by force counts for the size of a node than one of exposure."""
@@ -30,6 +36,8 @@ BROKEN: Final = ("halted", "depegged", "defaulted")
 """Final states whose colour an exchange or a coin takes."""
 PULLS: Final = ("account", "market", "backing", "credit", "vault")
 """Layers that draw nodes together. Positions do not: everybody has some in the same coins."""
+CROWD, CLOSEST = 600, 0.13
+"""Number of nodes from which a graph takes all the room; fewer lie closer, so that their sizes show, down to this part of it."""
 LOOSE_PULLS: Final = ("margin", "holding", "liquidity", "arbitrage")
 """Layers that draw those together whom the others leave alone."""
 
@@ -54,7 +62,8 @@ def _sizes(nodes: pd.DataFrame) -> Floats:
     low, high = sizes.min(initial=LARGEST), sizes.max(initial=SMALLEST)
     if low >= high:
         return np.full(len(sizes), SMALLEST)
-    return np.clip(np.round(SMALLEST + (sizes - low) / (high - low) * (LARGEST - SMALLEST), 3), SMALLEST, LARGEST)
+    scaled = np.round(SMALLEST + (sizes - low) / (high - low) * (LARGEST - SMALLEST), 3)
+    return np.asarray(np.clip(scaled, SMALLEST, LARGEST))
 
 
 def _places(nodes: pd.DataFrame, edges: pd.DataFrame, seed: int) -> Floats:
@@ -67,7 +76,9 @@ def _places(nodes: pd.DataFrame, edges: pd.DataFrame, seed: int) -> Floats:
     drawn[source[firm]] = drawn[target[firm]] = True
     pull = firm | (layer.isin(LOOSE_PULLS).to_numpy() & ~drawn[source])
     anchors = np.flatnonzero(nodes["node_type"].isin(["exchange", "asset", "stablecoin"]))[:MOST_ANCHORS]
-    return np.round(place_nodes(len(nodes), source[pull], target[pull], anchors=anchors, seed=seed), 2)
+    places = place_nodes(len(nodes), source[pull], target[pull], anchors=anchors, seed=seed)
+    placed: Floats = np.round(places * float(np.clip(np.sqrt(len(nodes) / CROWD), CLOSEST, 1.0)), 2)
+    return placed
 
 
 def _colours(nodes: pd.DataFrame, rounds: int) -> NDArray[np.object_]:

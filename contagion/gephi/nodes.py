@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from contagion.gephi.states import COIN, EXCHANGE, HOLDER, coin_levels, exchange_levels, final_levels, holder_rounds
-from contagion.errors import RunError
 from contagion.grid import group_sum
 from contagion.journal import FORCED, Flow
 from contagion.state import NEVER
@@ -23,12 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from contagion.arrays import Floats, Ints
     from contagion.cascade import Cascade
     from contagion.system import System
     from graphs.network import Network
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
     Texts = NDArray[np.object_]
 
 SIDES: Final = ("long", "short", "hedged", "flat")
@@ -83,20 +81,14 @@ class _Traits:
 
 
 def paint_portrait(cascade: Cascade, *, max_nodes: int, net: Network | None) -> Portrait:
-    """Choose who is shown, and measure them.
-
-    Raises
-    ------
-    RunError
-        If exchanges, coins and the coarsest cohorts are more than ``max_nodes``.
-    """
+    """Choose who is shown, and measure them."""
     first = holder_rounds(cascade)
     traits = _traits(cascade, final_levels(first))
     rows, keys, place = _choose(cascade, traits, max_nodes)
     frame = _frame(cascade, traits, rows, keys, place)
-    frame.insert(3, "role", _roles(cascade.prepared.system, net, rows, place, len(frame)))
+    frame.insert(3, "role", _roles(cascade.prepared.system, net, place, len(frame)))
     coins, exchanges = coin_levels(cascade, first), exchange_levels(cascade, first)
-    turned = _add_states(cascade, frame, place, first, coins, exchanges)
+    turned = _add_states(cascade, frame, place, first, (coins, exchanges))
     return Portrait(frame, place, first, coins, exchanges, turned)
 
 
@@ -156,16 +148,11 @@ def _choose(cascade: Cascade, traits: _Traits, max_nodes: int) -> tuple[Ints, In
     nodes = cascade.prepared.system.nodes
     venues = np.concatenate([np.arange(nodes.exchange0, nodes.count), np.arange(nodes.stable0, nodes.exchange0)])
     venues = np.concatenate([venues, np.arange(nodes.coin0, nodes.stable0)])
-    room, keys = max_nodes - venues.size, np.zeros(nodes.traders, dtype=np.int64)
+    room, keys = max(max_nodes - venues.size, 0), np.zeros(nodes.traders, dtype=np.int64)
     order = _by_weight(cascade, traits)
     if order.size > room:
         keys, cohorts = _cohort_keys(traits, nodes.traders, nodes.exchanges, room)
-        if cohorts > room:
-            raise RunError(
-                f"{max_nodes} nodes are too few for a graph of {venues.size} exchanges and coins and {cohorts} cohorts of traders, "
-                f"one for each final state; allow at least {venues.size + cohorts}"
-            )
-        room -= cohorts
+        room = max(room - cohorts, 0)
     rest = order[room:]
     _, group, size = np.unique(keys[rest], return_inverse=True, return_counts=True)
     single = size[group] == 1  # a cohort of one is that trader
@@ -214,44 +201,48 @@ def _frame(cascade: Cascade, traits: _Traits, rows: Ints, keys: Ints, place: Int
     sides = np.array([*SIDES, ""], dtype=object)
     other, level = np.divmod(keys, len(HOLDER))
     where, way = np.divmod(other, len(SIDES) + 1)
-    own = rows < nodes.traders  # exchange and side say nothing of a coin or an exchange
-    ids = np.array([*nodes.ids.take(rows).to_pylist(), *[""] * keys.size], dtype=object)
-    taken = set(nodes.ids.to_pylist()) if keys.size else set()
     members = np.bincount(place, minlength=count)
-    frame = pd.DataFrame({"id": ids, "label": [short_label(name) for name in ids]})
+    own = rows < nodes.traders  # exchange and side say nothing of a coin or an exchange
+    names = nodes.ids.take(rows).to_pylist()
+    cohorts = _cohort_names(venues[where], sides[way], level, set(nodes.ids.to_pylist()) if keys.size else set())
+    labels = [f"{_compact(n)} {x} {_WORDS[side]}" for n, x, side in zip(members[rows.size :], venues[where], sides[way], strict=True)]
+    frame = pd.DataFrame({"id": [*names, *cohorts], "label": [short_label(name) for name in [*names, *labels]]}, dtype="str")
     frame["node_type"] = [*kinds[rows], *["cohort"] * keys.size]
     frame["exchange"] = np.concatenate([np.where(own, venues[traits.exchange[rows]], ""), venues[where]])
     frame["side"] = np.concatenate([np.where(own, sides[traits.side[rows]], ""), sides[way]])
     frame["members"] = members
-    for row in range(rows.size, count):
-        exchange, side, state = frame.at[row, "exchange"], frame.at[row, "side"], HOLDER[level[row - rows.size]]
-        name = ":".join(part for part in ("cohort", exchange, side, state) if part)
-        while name in taken:
-            name += "'"
-        taken.add(name)
-        frame.at[row, "id"] = name
-        frame.at[row, "label"] = short_label(f"{_compact(members[row])} {exchange} {_WORDS[side]}")
     start, end = cascade.outcome.initial.node_equity, cascade.outcome.state.node_equity
     for name, values in (("equity_initial", start), ("equity_final", end), ("loss", start - end)):
         frame[name] = pd.Series(group_sum(place, values, count)).mask(frame["node_type"] == "asset")
     frame["gross_notional"] = group_sum(place, traits.gross, count)
-    frame["open_interest"] = _over_markets(system, np.zeros(nodes.count), cascade.open_interest(), place, count)
-    for name, kinds_of_flow, market_kinds in (
+    frame["open_interest"] = _over_markets(system, np.zeros(nodes.count), cascade.open_interest(), place)
+    for name, flows, market_flows in (
         ("liquidated_usd", FORCED, FORCED),
         ("adl_usd", (Flow.ADL, Flow.ADL_WINNER), (Flow.ADL,)),
         ("stopped_usd", (Flow.STOP,), (Flow.STOP,)),
     ):
-        frame[name] = _over_markets(system, node_usd(cascade, *kinds_of_flow), cascade.closed(*market_kinds), place, count)
+        frame[name] = _over_markets(system, node_usd(cascade, *flows), cascade.closed(*market_flows), place)
     return frame
 
 
-def _over_markets(system: System, by_node: Floats, by_market: Floats, place: Ints, count: int) -> Floats:
+def _cohort_names(exchanges: Texts, sides: Texts, levels: Ints, taken: set[str]) -> list[str]:
+    names = []
+    for exchange, side, level in zip(exchanges, sides, levels.tolist(), strict=True):
+        name = ":".join(part for part in ("cohort", exchange, side, HOLDER[level]) if part)
+        while name in taken:
+            name += "'"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _over_markets(system: System, by_node: Floats, by_market: Floats, place: Ints) -> Floats:
     """Amount by row: of traders what hit them, of coins and exchanges what happened on their markets."""
     nodes, markets = system.nodes, system.markets
     amount = by_node.copy()
     amount[nodes.coin0 : nodes.exchange0] = group_sum(markets.coin, by_market, nodes.assets + nodes.stablecoins)
     amount[nodes.exchange0 :] = group_sum(markets.exchange, by_market, nodes.exchanges)
-    return group_sum(place, amount, count)
+    return group_sum(place, amount, int(place.max(initial=-1)) + 1)
 
 
 def _compact(number: int) -> str:
@@ -268,7 +259,7 @@ def _compact(number: int) -> str:
     return str(number)
 
 
-def _roles(system: System, net: Network | None, rows: Ints, place: Ints, count: int) -> Texts:
+def _roles(system: System, net: Network | None, place: Ints, count: int) -> Texts:
     """Role of traders, design of stablecoins; a cohort of different ones is mixed. Without the network, what the system tells."""
     nodes = system.nodes
     words = np.array([*_ROLES, ""], dtype=object)
@@ -292,36 +283,40 @@ def _roles(system: System, net: Network | None, rows: Ints, place: Ints, count: 
     return np.asarray(roles)
 
 
-def _add_states(cascade: Cascade, frame: pd.DataFrame, place: Ints, first: Ints, coins: Ints, exchanges: Ints) -> Ints:
-    """Put final states and their rounds into the frame."""
-    import pandas as pd
-
+def _add_states(cascade: Cascade, frame: pd.DataFrame, place: Ints, first: Ints, paths: tuple[Ints, Ints]) -> Ints:
+    """Put final states and their rounds into the frame; ``paths`` are the levels of coins and of exchanges."""
     state, nodes = cascade.outcome.state, cascade.prepared.system.nodes
     count, traders = len(frame), nodes.traders
-    level = final_levels(first)
+    level = final_levels(first)[:traders]
     final, turned = np.empty(count, dtype=object), np.full(count, NEVER)
-    final[place[:traders]] = np.array(HOLDER, dtype=object)[level[:traders]]
-    for begin, names, levels in ((nodes.coin0, COIN, coins), (nodes.exchange0, EXCHANGE, exchanges)):
-        rows = place[begin : begin + levels.shape[1]]
-        final[rows] = np.array(names, dtype=object)[levels[-1]]
-        other = levels[::-1] != levels[-1]
-        turned[rows] = np.where(other.any(axis=0), len(levels) - other.argmax(axis=0), np.where(levels[-1] > 0, 0, NEVER))
+    final[place[:traders]] = np.array(HOLDER, dtype=object)[level]
+    for begin, names, path in ((nodes.coin0, COIN, paths[0]), (nodes.exchange0, EXCHANGE, paths[1])):
+        rows = place[begin : begin + path.shape[1]]
+        final[rows] = np.array(names, dtype=object)[path[-1]]
+        other = path[::-1] != path[-1]
+        turned[rows] = np.where(other.any(axis=0), len(path) - other.argmax(axis=0), np.where(path[-1] > 0, 0, NEVER))
     # the middle member of a cohort; a trader is the middle of itself
-    when = np.where(level[:traders] > 0, first[level[:traders], np.arange(traders)], NEVER)
+    when = np.where(level > 0, first[level, np.arange(traders)], NEVER)
     order = np.lexsort((when, place[:traders]))
     members = np.bincount(place[:traders], minlength=count)
     some = np.flatnonzero(members)
     turned[some] = when[order[(np.cumsum(members) - members + (members + 1) // 2 - 1)[some]]]
     frame["final_state"] = final
-    frame["state_round"] = pd.Series(np.where(turned == NEVER, 0, turned), dtype="Int64").mask(turned == NEVER)
+    frame["state_round"] = _maybe(turned, turned != NEVER)
     frame["state_time"] = [cascade.time_of(int(when)) if when != NEVER else "" for when in turned]
     failed = np.full(count, -1)
     alone = members[place] <= 1
     failed[place[alone]] = state.node_default[alone]
-    cohort = (frame["node_type"] == "cohort").to_numpy() & (final == "defaulted")
-    failed[cohort] = turned[cohort]
-    frame["default_round"] = pd.Series(np.maximum(failed, 0), dtype="Int64").mask(failed < 0)
+    failed = np.where((members > 1) & (final == "defaulted"), turned, failed)
+    frame["default_round"] = _maybe(failed, failed >= 0)
     shocked = np.zeros(count, dtype=np.bool_)
     shocked[place[first[HOLDER.index("shocked")] != NEVER]] = True
     frame["shocked"] = shocked
     return turned
+
+
+def _maybe(rounds: Ints, some: NDArray[np.bool_]) -> pd.Series[int]:
+    """Rounds as whole numbers with a gap where there was none."""
+    import pandas as pd
+
+    return pd.Series(np.where(some, rounds, 0), dtype="Int64").mask(pd.Series(~some))

@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from contagion.arrays import Floats, Ints
     from contagion.cascade import Cascade
     from contagion.scenario import Stage
     from contagion.shocks import Shock
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 HOLDER: Final = ("sound", "shocked", "stressed", "deleveraged", "liquidated", "defaulted")
 """States of a trader: named by a shock; lost half of its equity, or a stop closed positions of it at a loss; closed as a
@@ -94,8 +93,8 @@ def _half_lost(cascade: Cascade, holders: Ints) -> Ints:
     found = np.full(holders.size, cascade.outcome.rounds)
     for when in range(cascade.outcome.rounds - 1, -1, -1):
         equity = end.copy()
-        for owner, units, index, path in parts:
-            equity += np.bincount(owner, weights=units * (path[when] - path[-1])[index], minlength=holders.size)
+        for holder, units, index, path in parts:
+            equity += np.bincount(holder, weights=units * (path[when] - path[-1])[index], minlength=holders.size)
         found[equity <= (1.0 - STRESSED_LOSS) * start] = when
     failed = accounts.exchange[(state.status == Status.SETTLED)]
     settled = np.full(system.nodes.count, 0)
@@ -135,9 +134,9 @@ def holder_changes(first: Ints) -> tuple[Ints, Ints, Ints]:
         node = np.flatnonzero(first[level] < graver)
         found.append((node, first[level, node], np.full(node.size, level)))
         graver = np.minimum(graver, first[level])
-    node, when, level = (np.concatenate(column) for column in zip(*found, strict=True))
-    order = np.lexsort((when, node))
-    return node[order], when[order], level[order]
+    nodes, rounds, levels = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((rounds, nodes))
+    return nodes[order], rounds[order], levels[order]
 
 
 def final_levels(first: Ints) -> Ints:

@@ -29,7 +29,8 @@ def graph_tables(cascade: Cascade, *, max_nodes: int = MAX_NODES, seed: int = 0,
         The run.
     max_nodes
         Most nodes that are shown. Exchanges, assets and stablecoins all are, then the traders that matter most; the others are
-        merged into cohorts, with the sums of their notionals and equities.
+        merged into cohorts, with the sums of their notionals and equities. There are more nodes only where exchanges, coins and
+        a cohort for each final state need more.
     seed
         Of the layout.
     net
@@ -39,11 +40,6 @@ def graph_tables(cascade: Cascade, *, max_nodes: int = MAX_NODES, seed: int = 0,
     -------
     dict
         ``graph_nodes``, ``graph_edges``, ``graph_states`` (what changes in which round; empty is no change) and ``graph_about``.
-
-    Raises
-    ------
-    RunError
-        If ``max_nodes`` has no room for exchanges, coins and the coarsest cohorts.
 
     Examples
     --------
@@ -58,7 +54,8 @@ def graph_tables(cascade: Cascade, *, max_nodes: int = MAX_NODES, seed: int = 0,
     nodes = portrait.frame
     edges = edge_table(cascade, portrait.place, nodes["id"].to_numpy(dtype=object))
     dress(nodes, edges, rounds=cascade.outcome.rounds, seed=seed)
-    return {"graph_nodes": nodes, "graph_edges": edges, "graph_states": state_table(cascade, portrait), "graph_about": _about(cascade)}
+    made = (nodes, edges, state_table(cascade, portrait), _about(cascade))
+    return {name: _with_texts(table) for name, table in zip(TABLES, made, strict=True)}
 
 
 def network_graph(net: Network, *, max_nodes: int = MAX_NODES, seed: int = 0) -> dict[str, pd.DataFrame]:
@@ -80,8 +77,6 @@ def network_graph(net: Network, *, max_nodes: int = MAX_NODES, seed: int = 0) ->
     ------
     CheckError
         If the network breaks the rules of its schema.
-    RunError
-        As for :func:`graph_tables`.
 
     Examples
     --------
@@ -123,3 +118,8 @@ def _about(cascade: Cascade) -> pd.DataFrame:
         when = f", {cascade.time_of(0)} to {last}, {scenario.clock.round_seconds:g} s each" if scenario.clock else ""
         text = f"rounds 0 to {rounds}{when}. {cascade.verdict.sentence}"
     return pd.DataFrame({"title": [title], "description": [text], "rounds": [rounds]})
+
+
+def _with_texts(table: pd.DataFrame) -> pd.DataFrame:
+    """Give columns of objects the type of text, also where there is no row to tell it by."""
+    return table.astype(dict.fromkeys(table.columns[table.dtypes == "object"], "str"))

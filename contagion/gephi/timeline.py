@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from contagion.arrays import Ints
     from contagion.cascade import Cascade
     from contagion.gephi.nodes import Portrait
 
-    Ints = NDArray[np.int64]
     Changes = tuple[Ints, Ints, NDArray[Any]]
     """Rows of the node table, rounds, and the values taken then."""
 

@@ -146,7 +146,7 @@ def _fact(row: dict[str, str | float], measured: float, half: float | None) -> F
         half_step=float("nan") if half is None else half,
         hit=in_range(measured, number["low"], number["high"]),
         resolved=half is None or agrees(measured, half, passed_over=_NEGLIGIBLE.get(text["unit"], 0.0)),
-        note="" if row["note"] != row["note"] else str(row["note"]),  # noqa: PLR0124 - an empty cell is NaN
+        note="" if row["note"] != row["note"] else str(row["note"]),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from contagion.report.page import Page, percent, quote, usd
+from contagion.report.page import LABEL, Page, percent, quote, usd
 from graphs.schema import TABLES
 
 if TYPE_CHECKING:
@@ -113,13 +113,12 @@ def lay_out_overview(said: Json) -> Page:
     page.paragraph("Nodes", _counted(said["counts"], edges=False))
     page.paragraph("Edges", _counted(said["counts"], edges=True))
     if said["open_interest"]:
-        page.paragraph("Open int.", f"{usd(said['open_interest'])} USD, one side")
+        page.paragraph("OI", f"{usd(said['open_interest'])} USD, one side")
     _table(page, said)
     if said["sources"]:
         page.add()
-        page.paragraph("Sources", said["sources"][0])
-        for source in said["sources"][1:]:
-            page.paragraph("", source)
+        for number, source in enumerate(said["sources"]):
+            page.add((f"{'' if number else 'Sources':{LABEL}}", "bold"), (source, "dim"))  # whole, so that an address can be copied
     return page
 
 
@@ -129,7 +128,16 @@ def _counted(counts: dict[str, int], *, edges: bool) -> str:
 
 def _table(page: Page, said: Json) -> None:
     total = said["open_interest"]
-    columns = (("exchange", 14), ("OI", -8), ("share", -8), ("accounts", -11), ("fund", -8), ("liquidation", 12), ("losses", 10), ("marks", 10))
+    columns = (
+        ("exchange", 14),
+        ("OI", -8),
+        ("share", -8),
+        ("accounts", -11),
+        ("fund", -8),
+        ("liquidation", 12),
+        ("losses", 10),
+        ("marks", 10),
+    )
     rows = [
         [
             (row["exchange"], "bold"),

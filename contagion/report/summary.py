@@ -270,7 +270,10 @@ def _losses(cascade: Cascade) -> list[Json]:
     """The ten largest losses."""
     table = cascade.nodes.sort_values(["loss_usd", "node"], ascending=[False, True]).head(10)
     table = table[table["loss_usd"] > 0]
-    return [{"node": row.node, "kind": row.kind, "loss": float(row.loss_usd), "start": float(row.equity_start_usd)} for row in table.itertuples()]
+    return [
+        {"node": row.node, "kind": row.kind, "loss": float(row.loss_usd), "start": float(row.equity_start_usd)}
+        for row in table.itertuples()
+    ]
 
 
 def finite(value: object) -> object:

@@ -188,10 +188,10 @@ def _assets(page: Page, rows: Sequence[Json]) -> None:
         ("liquidated", -10),
         ("longs", -8),
         ("price start", -11),
-        ("low", -11),
-        ("end", -11),
+        ("low", -9),
+        ("end", -9),
         ("fall", -8),
-        ("lowest at", 21),
+        ("lowest at", 25),
     )
     shown = [row for row in rows if row["liquidated"] or row["low"] < row["start"] or row["end"] != row["start"]][:MOST_ASSETS]
     cells = [
@@ -226,7 +226,7 @@ def _stablecoins(page: Page, rows: Sequence[Json]) -> None:
     for row in rows[:MOST_ASSETS]:
         lowest = row["lowest"]
         place = "" if lowest is None else f"{lowest['exchange']} {lowest['instrument']} {_at(lowest['when'])}"
-        broken = row["index_end"] < 0.95 * row["peg"]  # noqa: PLR2004 - only the colour; the verdict has its own threshold
+        broken = row["index_end"] < 0.95 * row["peg"]
         cells.append(
             [
                 (row["coin"], HEAD),
@@ -275,9 +275,19 @@ def _half_step(page: Page, half: Json) -> None:
 
 def _compared(row: Json) -> list[Segment]:
     show = {"usd": usd, "share": percent, "count": lambda number: f"{number:.0f}"}[row["unit"]]
-    change = f"{row['half_step'] - row['value']:+.0f}" if row["unit"] == "count" else percent(_relative(row["value"], row["half_step"]), sign=True)
+    change = (
+        f"{row['half_step'] - row['value']:+.0f}"
+        if row["unit"] == "count"
+        else percent(_relative(row["value"], row["half_step"]), sign=True)
+    )
     style = "" if row["resolved"] else WARN
-    return [(row["what"], style), (show(row["value"]), style), (show(row["half_step"]), style), (change, style or QUIET), ("" if row["resolved"] else "~", WARN)]
+    return [
+        (row["what"], style),
+        (show(row["value"]), style),
+        (show(row["half_step"]), style),
+        (change, style or QUIET),
+        ("" if row["resolved"] else "~", WARN),
+    ]
 
 
 def _relative(value: float, other: float) -> float:

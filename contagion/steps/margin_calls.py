@@ -52,7 +52,8 @@ def top_up(state: State, breached: Ints) -> Ints:
     """Send purses to breached accounts; returns those that are still in breach."""
     system = state.system
     owner = system.accounts.owner[breached]
-    callable_ = (state.purse[owner] > 0) & (state.gross[breached] > 0)
+    purse = np.minimum(state.purse, np.maximum(state.cash, 0.0))
+    callable_ = (purse[owner] > 0) & (state.gross[breached] > 0)
     callable_ &= state.transfers_open[system.accounts.exchange[breached]] & (state.node_default[owner] < 0)
     asked = breached[callable_]
     if not asked.size:
@@ -60,7 +61,7 @@ def top_up(state: State, breached: Ints) -> Ints:
     need = snap_up(np.maximum(initial_margin(state, asked), state.maintenance[asked]) - state.margin[asked], system.quantum)
     owner = owner[callable_]
     total = group_sum(owner, need, system.nodes.count)[owner]
-    sent = np.where(total <= state.purse[owner], need, snap_down(need * (state.purse[owner] / total), system.quantum))
+    sent = np.where(total <= purse[owner], need, snap_down(need * (purse[owner] / total), system.quantum))
     enough = state.margin[asked] + sent > state.maintenance[asked] + TIE * state.gross[asked]
     enough &= sent > 0
     asked, owner, sent = asked[enough], owner[enough], sent[enough]

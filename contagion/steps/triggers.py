@@ -165,6 +165,7 @@ def _unwind_vaults(state: State, orders: Orders) -> None:
 def _sell_coins(state: State, orders: Orders, breached: Ints) -> None:
     """Closed accounts with a debt, and lending accounts whose coins no longer cover it, sell coins worth the debt at mid."""
     indebted = breached[(state.gross[breached] == 0) & (state.balance[breached] < 0)]
+    state.status[indebted] = Status.LIQUIDATING
     accounts = np.union1d(indebted, state.watch)
     if not accounts.size:
         return
@@ -200,6 +201,10 @@ def _impose(state: State, orders: Orders) -> None:
         if not ready.all():
             waiting.append((markets[~ready], usd[~ready]))
     state.imposed = waiting
+    later = []
     for rows, units in state.entering:
-        orders.position(Flow.ENTRY, rows, units)
-    state.entering = []
+        ready = open_now[system.accounts.market[rows]]
+        orders.position(Flow.ENTRY, rows[ready], units[ready])
+        if not ready.all():
+            later.append((rows[~ready], units[~ready]))
+    state.entering = later

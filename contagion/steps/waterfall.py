@@ -45,7 +45,7 @@ def _closed_with_debt(state: State, accounts: Ints) -> Ints:
     _reopen_vaults(state, flat)
     indebted = flat[state.balance[flat] < 0]
     coins = coin_units(state, indebted)
-    state.watch = indebted[coins > 0]
+    state.watch = indebted[(coins > 0) & (state.status[indebted] != Status.OPEN)]  # an open one is a loan, until it breaches
     return indebted[coins == 0]
 
 
