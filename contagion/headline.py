@@ -77,8 +77,8 @@ def _falls(record: Record) -> list[Figure]:
 
 
 def _pegs(cascade: Cascade) -> list[Figure]:
-    coins = cascade.coins
-    coins = coins[coins["peg"].notna()]
+    coins = cascade.coins[cascade.coins["peg"].notna()]
+    rows = coins[["coin", "price_low", "peg"]].to_dict("records")
     return [
-        Figure(f"depeg.{row.coin}", f"{row.coin} off its peg", float(row.price_low / row.peg - 1.0), "share") for row in coins.itertuples()
+        Figure(f"depeg.{row['coin']}", f"{row['coin']} off its peg", float(row["price_low"] / row["peg"] - 1.0), "share") for row in rows
     ]

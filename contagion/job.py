@@ -254,12 +254,13 @@ def parse_settings(texts: Sequence[str]) -> Settings:
         key, equals, value = text.partition("=")
         if not (equals and key.strip() and value.strip()):
             raise RunError(f"setting {text!r}: write name=value, for example max_rounds=100")
-        place, *names = data, *key.strip().split(".")
-        for name in names[:-1]:
-            place = place.setdefault(name, {}) if isinstance(place, dict) else place
-        if not isinstance(place, dict) or names[-1] in place:
+        *above, name = key.strip().split(".")
+        place: Any = data
+        for part in above:
+            place = place.setdefault(part, {}) if isinstance(place, dict) else place
+        if not isinstance(place, dict) or name in place:
             raise RunError(f"setting {text!r}: {key.strip()} is given twice; keep one of them")
-        place[names[-1]] = _literal(value.strip())
+        place[name] = _literal(value.strip())
     return validate(Settings, data, "settings", RunError)
 
 

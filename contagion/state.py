@@ -163,6 +163,7 @@ class State:
     ramps: list[Ramp] = field(default_factory=list)
     imposed: list[tuple[Ints, Floats]] = field(default_factory=list)
     entering: list[tuple[Ints, Floats]] = field(default_factory=list)
+    came: list[tuple[Ints, Floats]] = field(default_factory=list)
     round_seconds: float = 0.0
 
     @property

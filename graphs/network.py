@@ -269,7 +269,7 @@ def _positions(data: pa.Array | pa.ChunkedArray, words: pa.Array) -> NDArray[np.
         places = np.flatnonzero(hits.is_valid().to_numpy(zero_copy_only=False))
         first = np.full(len(distinct), -1, dtype=np.int64)
         first[np.asarray(hits.take(pa.array(places)))[::-1]] = places[::-1]  # the first of several wins
-        return first[np.asarray(pc.index_in(data, value_set=distinct))]
+        return np.asarray(first[np.asarray(pc.index_in(data, value_set=distinct))], dtype=np.int64)
     found = pc.fill_null(pc.index_in(data, value_set=words), -1)
     return np.array(found.to_numpy(), dtype=np.int64)
 

@@ -66,7 +66,9 @@ def edge_table(cascade: Cascade, place: Ints, ids: NDArray[np.object_]) -> pd.Da
     """
     import pandas as pd
 
-    layers = [_margin(cascade), _collateral(cascade), _accounts(cascade), _markets(cascade), *_claims(cascade), _vaults(cascade)]
+    last, entered = _last_rounds(cascade)
+    owned = [_margin(cascade, last, entered), _collateral(cascade, last), _accounts(cascade, last, entered)]
+    layers = [*owned, _markets(cascade), *_claims(cascade), _vaults(cascade)]
     kinds = [kind for rows in layers for kind in rows.kinds]
     offsets = np.cumsum([0, *(len(rows.kinds) for rows in layers)])
     code = np.concatenate([rows.kind + offset for rows, offset in zip(layers, offsets, strict=False)])
@@ -116,10 +118,9 @@ def _last_rounds(cascade: Cascade) -> tuple[Ints, Ints]:
     return last, entered
 
 
-def _margin(cascade: Cascade) -> _Rows:
+def _margin(cascade: Cascade, last: Ints, entered: Ints) -> _Rows:
     system, state = cascade.prepared.system, cascade.outcome.state
     accounts, markets = system.accounts, system.markets
-    last, entered = _last_rounds(cascade)
     account = state.position_account
     rows = np.flatnonzero((accounts.quantity != 0.0) | (state.quantity != 0.0) | (entered[account] >= 0))
     account, market = account[rows], accounts.market[rows]
@@ -140,10 +141,9 @@ def _margin(cascade: Cascade) -> _Rows:
     )
 
 
-def _collateral(cascade: Cascade) -> _Rows:
+def _collateral(cascade: Cascade, last: Ints) -> _Rows:
     system, state = cascade.prepared.system, cascade.outcome.state
     accounts, markets = system.accounts, system.markets
-    last, _ = _last_rounds(cascade)
     account = np.repeat(np.arange(accounts.count), np.diff(accounts.coin_start))
     rows = np.flatnonzero((accounts.coin_quantity != 0.0) | (state.coin_quantity != 0.0))
     account, market = account[rows], accounts.coin_market[rows]
@@ -161,10 +161,9 @@ def _collateral(cascade: Cascade) -> _Rows:
     )
 
 
-def _accounts(cascade: Cascade) -> _Rows:
+def _accounts(cascade: Cascade, last: Ints, entered: Ints) -> _Rows:
     system, state = cascade.prepared.system, cascade.outcome.state
     accounts = system.accounts
-    last, entered = _last_rounds(cascade)
     before, after = np.maximum(cascade.outcome.initial.equity, 0.0), np.maximum(state.equity, 0.0)
     rows = np.flatnonzero((before > 0.0) | (after > 0.0) | (entered >= 0))
     return _Rows(

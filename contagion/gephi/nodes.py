@@ -20,6 +20,7 @@ from graphs.schema import TRADER
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from contagion.arrays import Floats, Ints
@@ -204,7 +205,7 @@ def _frame(cascade: Cascade, traits: _Traits, rows: Ints, keys: Ints, place: Int
     members = np.bincount(place, minlength=count)
     own = rows < nodes.traders  # exchange and side say nothing of a coin or an exchange
     names = nodes.ids.take(rows).to_pylist()
-    cohorts = _cohort_names(venues[where], sides[way], level, set(nodes.ids.to_pylist()) if keys.size else set())
+    cohorts = _cohort_names(venues[where], sides[way], level, nodes.ids)
     labels = [f"{_compact(n)} {x} {_WORDS[side]}" for n, x, side in zip(members[rows.size :], venues[where], sides[way], strict=True)]
     frame = pd.DataFrame({"id": [*names, *cohorts], "label": [short_label(name) for name in [*names, *labels]]}, dtype="str")
     frame["node_type"] = [*kinds[rows], *["cohort"] * keys.size]
@@ -225,13 +226,14 @@ def _frame(cascade: Cascade, traits: _Traits, rows: Ints, keys: Ints, place: Int
     return frame
 
 
-def _cohort_names(exchanges: Texts, sides: Texts, levels: Ints, taken: set[str]) -> list[str]:
-    names = []
+def _cohort_names(exchanges: Texts, sides: Texts, levels: Ints, ids: pa.StringArray) -> list[str]:
+    import pyarrow.compute as pc
+
+    names, taken = [], set(ids.filter(pc.starts_with(ids, "cohort:")).to_pylist())
     for exchange, side, level in zip(exchanges, sides, levels.tolist(), strict=True):
         name = ":".join(part for part in ("cohort", exchange, side, HOLDER[level]) if part)
         while name in taken:
             name += "'"
-        taken.add(name)
         names.append(name)
     return names
 

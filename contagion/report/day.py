@@ -49,7 +49,7 @@ class Day:
     @cached_property
     def minutes(self) -> Floats:
         """Minutes from the start at which each round begins, and the end."""
-        return np.arange(self.record.rounds + 1) * self.record.round_seconds / 60.0
+        return np.asarray(np.arange(self.record.rounds + 1) * (self.record.round_seconds / 60.0))
 
     def book(self, coin: str, exchange: str) -> int:
         """Market of a coin, spot where there is one; -1 where there is none."""
@@ -60,7 +60,7 @@ class Day:
     def path(self, coin: str, exchange: str) -> Floats:
         """Price of a coin on its book at the start of each round."""
         market = self.book(coin, exchange)
-        return self.record.path[:, market] if market >= 0 else np.full(self.record.rounds + 1, NAN)
+        return np.asarray(self.record.path[:, market]) if market >= 0 else np.full(self.record.rounds + 1, NAN)
 
     def fall(self, coin: str, exchange: str) -> float:
         """From the network's price to the low."""
@@ -116,7 +116,7 @@ class Day:
         if not self.record.round_seconds <= 60:  # noqa: PLR2004 - a minute
             return np.empty(0)
         minute = np.floor(self.minutes[:-1] + 1e-9).astype(np.int64)
-        return np.bincount(minute, weights=self.liquidated(without="Hyperliquid"))
+        return np.asarray(np.bincount(minute, weights=self.liquidated(without="Hyperliquid")), dtype=np.float64)
 
     def peak_minute(self) -> float:
         """Which minute had most liquidations."""
@@ -150,8 +150,9 @@ class Day:
 
     def of_exchange(self, column: str, exchange: str) -> float:
         """A cell of the table of exchanges."""
-        table = self.cascade.exchanges.set_index("exchange")
-        return float(table.loc[exchange, column]) if exchange in table.index else NAN
+        table = self.cascade.exchanges
+        cells = table.loc[table["exchange"] == exchange, column].to_numpy(dtype=np.float64)
+        return float(cells[0]) if cells.size else NAN
 
     def fund_used(self, exchange: str) -> float:
         """Net use of an insurance fund."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from contagion.report.day import MEASURES, Day
 from contagion.resolution import agrees
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     import pandas as pd
 
@@ -136,17 +136,14 @@ def in_range(measured: float, low: float, high: float) -> bool:
     return low - slack <= printed <= high + slack
 
 
-def _fact(row: dict[str, str | float], measured: float, half: float | None) -> Fact:
-    text = {name: str(row[name]) for name in ("key", "what", "unit", "status", "grade", "source")}
-    number = {name: float(row[name]) for name in ("value", "low", "high")}
+def _fact(row: Mapping[Hashable, Any], measured: float, half: float | None) -> Fact:
     return Fact(
-        **text,
-        **number,
+        **{str(name): value for name, value in row.items() if name != "note"},
         measured=measured,
         half_step=float("nan") if half is None else half,
-        hit=in_range(measured, number["low"], number["high"]),
-        resolved=half is None or agrees(measured, half, passed_over=_NEGLIGIBLE.get(text["unit"], 0.0)),
-        note="" if row["note"] != row["note"] else str(row["note"]),
+        hit=in_range(measured, row["low"], row["high"]),
+        resolved=half is None or agrees(measured, half, passed_over=_NEGLIGIBLE.get(row["unit"], 0.0)),
+        note=row["note"] if isinstance(row["note"], str) else "",
     )
 
 

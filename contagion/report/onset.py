@@ -51,14 +51,14 @@ def _induced(record: Record, condition: Condition) -> Flags:
             by_round[when] += float((units * start).sum())
     total, plain = float(cascade.open_interest().sum()), float(closed_usd(cascade.benchmark, *FORCED).sum())
     # the verdict sums in another order, so what is reached at the very end may fall short of it by a rounding
-    return (by_round.cumsum() - plain) >= condition.threshold * total * (1 - 1e-12)
+    return np.asarray(by_round.cumsum() - plain >= condition.threshold * total * (1 - 1e-12))
 
 
 def _defaulted(record: Record, condition: Condition) -> Flags:
     cascade = record.cascade
     state, first = cascade.outcome.state, cascade.prepared.system.nodes.exchange0
     failed = np.sort(state.exchange_default[(state.exchange_default >= 0) & ~state.named[first:]])
-    return np.arange(record.rounds) >= failed[int(condition.threshold) - 1]
+    return np.asarray(np.arange(record.rounds) >= failed[int(condition.threshold) - 1])
 
 
 def _off_peg(record: Record, condition: Condition) -> Flags:
@@ -66,13 +66,13 @@ def _off_peg(record: Record, condition: Condition) -> Flags:
     coins = record.system.coins
     broken = [coins.names.index(name) for name in condition.who]
     ratio = record.cascade.path("coin_price")[:, broken] / coins.peg[broken]
-    return np.asarray((ratio < condition.threshold).any(axis=1)[: record.rounds])
+    return np.asarray((ratio < condition.threshold)[: record.rounds].any(axis=1))
 
 
 def _indebted(record: Record, condition: Condition) -> Flags:
     funds = float(record.system.exchanges.insurance_fund.sum())
     debt = record.amount_by_round("bad_debt", "adl_deficit").cumsum()
-    return debt > condition.threshold * funds * (1 - 1e-12)
+    return np.asarray(debt > condition.threshold * funds * (1 - 1e-12))
 
 
 def first_onset(cascade: Cascade, record: Record) -> tuple[Condition, int] | None:

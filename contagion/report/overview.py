@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 MOST_ASSETS: Final = 10
+_EXCHANGE_COLUMNS: Final = (
+    ("exchange", 14),
+    ("OI", -8),
+    ("share", -8),
+    ("accounts", -11),
+    ("fund", -8),
+    ("liquidation", 12),
+    ("losses", 10),
+    ("marks", 10),
+)
+_COIN_COLUMNS: Final = (("coin", 14), ("OI", -8), ("share", -8), ("price", -11), ("1 % depth, all books", -20))
 
 
 def overview(net: Network) -> Json:
@@ -82,10 +93,11 @@ def _exchanges(net: Network, interest: pd.DataFrame) -> list[Json]:
 def _accounts(net: Network) -> dict[str, int]:
     """Owners with a position or collateral, by exchange."""
     names = net.node_ids("exchange")
-    pairs = []
-    for kind in ("margin", "collateral"):
-        if net.count(kind):
-            pairs.append(pd.DataFrame({"owner": net.strings(kind, "owner"), "exchange": net.codes(kind, "exchange", names)}))
+    pairs = [
+        pd.DataFrame({"owner": net.strings(kind, "owner"), "exchange": net.codes(kind, "exchange", names)})
+        for kind in ("margin", "collateral")
+        if net.count(kind)
+    ]
     if not pairs:
         return {}
     counts = pd.concat(pairs).drop_duplicates().groupby("exchange").size()
@@ -128,16 +140,6 @@ def _counted(counts: dict[str, int], *, edges: bool) -> str:
 
 def _table(page: Page, said: Json) -> None:
     total = said["open_interest"]
-    columns = (
-        ("exchange", 14),
-        ("OI", -8),
-        ("share", -8),
-        ("accounts", -11),
-        ("fund", -8),
-        ("liquidation", 12),
-        ("losses", 10),
-        ("marks", 10),
-    )
     rows = [
         [
             (row["exchange"], "bold"),
@@ -149,8 +151,7 @@ def _table(page: Page, said: Json) -> None:
         ]
         for row in said["exchanges"]
     ]
-    _section(page, columns, rows)
-    columns = (("coin", 14), ("OI", -8), ("share", -8), ("price", -11), ("1 % depth, all books", -20))
+    _section(page, _EXCHANGE_COLUMNS, rows)
     rows = [
         [
             (row["asset"], "bold"),
@@ -163,7 +164,7 @@ def _table(page: Page, said: Json) -> None:
     ]
     if len(said["assets"]) > MOST_ASSETS:
         rows.append([(f"{len(said['assets']) - MOST_ASSETS} more", "dim"), *[("", "")] * 4])
-    _section(page, columns, rows)
+    _section(page, _COIN_COLUMNS, rows)
 
 
 def _section(page: Page, columns: Sequence[tuple[str, int]], rows: list[list[tuple[str, str]]]) -> None:

@@ -122,13 +122,13 @@ def _when(cascade: Cascade, when: int | None) -> Json | None:
 
 def _trigger(cascade: Cascade, record: Record) -> Json:
     scenario, events = cascade.prepared.scenario, cascade.events
-    came = events[events["event"] == "stage"].reset_index(drop=True)
+    came = [{"round": int(row["round"]), "time": row["time"]} for row in events[events["event"] == "stage"].to_dict("records")]
     stages = [
         {
             "name": stage.name or f"stage {place + 1}",
             "shocks": [format_shock(shock) for shock in stage.shocks],
             "entries": len(stage.enter),
-            "when": {"round": int(came.loc[place, "round"]), "time": str(came.loc[place, "time"])} if place < len(came) else None,
+            "when": came[place] if place < len(came) else None,
         }
         for place, stage in enumerate(scenario.stages)
     ]
@@ -252,18 +252,9 @@ def _stablecoins(record: Record) -> list[Json]:
 def _defaults(cascade: Cascade) -> list[Json]:
     """Nodes that defaulted, in order of time; those that the shock named are marked."""
     events = cascade.events
-    table = cascade.nodes.set_index("node")
-    found = events[events["event"] == "default"]
-    return [
-        {
-            "node": row.node,
-            "kind": str(table.loc[row.node, "kind"]),
-            "round": int(row.round),
-            "time": row.time,
-            "named_by_shock": bool(table.loc[row.node, "named_by_shock"]),
-        }
-        for row in found.sort_values(["round", "node"]).itertuples()
-    ]
+    about = cascade.nodes[["node", "kind", "named_by_shock"]]
+    found = events[events["event"] == "default"][["round", "time", "node"]].merge(about, on="node").sort_values(["round", "node"])
+    return [{str(name): value for name, value in row.items()} for row in found.to_dict("records")]
 
 
 def _losses(cascade: Cascade) -> list[Json]:
@@ -271,8 +262,8 @@ def _losses(cascade: Cascade) -> list[Json]:
     table = cascade.nodes.sort_values(["loss_usd", "node"], ascending=[False, True]).head(10)
     table = table[table["loss_usd"] > 0]
     return [
-        {"node": row.node, "kind": row.kind, "loss": float(row.loss_usd), "start": float(row.equity_start_usd)}
-        for row in table.itertuples()
+        {"node": row["node"], "kind": row["kind"], "loss": row["loss_usd"], "start": row["equity_start_usd"]}
+        for row in table.to_dict("records")
     ]
 
 

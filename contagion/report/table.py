@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 12
 MOST_ASSETS: Final = 8
+MOST_STAGES: Final = 6
 BAD, GOOD, WARN, QUIET, HEAD = "bold red", "green", "yellow", "dim", "bold"
 
 
@@ -87,20 +88,22 @@ def _why(page: Page, said: Json) -> None:
         text = f"κρ = {three(feedback)} ≥ 1, a move feeds itself" if feedback >= 1 else f"1/(1 − κρ) = {three(multiplier['value'])}"
         page.paragraph("Multiplier", f"highest local {text}: {place}, {_at(multiplier['when'])}")
     amplified = "" if _missing(verdict["amplification"]) else f", {verdict['amplification']:.2f}× that without feedback"
-    reach = f"{verdict['nodes_reached']:,} of {verdict['nodes']:,} nodes reached, liquidations on {_count(verdict['exchanges_reached'], 'exchange')}"
+    where = _count(verdict["exchanges_reached"], "exchange")
+    reach = f"{verdict['nodes_reached']:,} of {verdict['nodes']:,} nodes reached, liquidations on {where}"
     page.paragraph("Loss", f"{usd(verdict['loss'])}{amplified} · bad debt {usd(verdict['bad_debt'])} · {reach}")
 
 
 def _stages(stages: Sequence[Json], onset: int | None) -> str:
-    """Stages up to the round in which the first condition began to hold, or all of them."""
+    """Stages up to the round in which the first condition began to hold, or the first few."""
     if not stages:
         return "none: the network left alone"
     if len(stages) == 1:
         return ", ".join(stages[0]["shocks"])
-    before = [stage for stage in stages if stage["when"] is not None and (onset is None or stage["when"]["round"] <= onset)]
+    came = [stage for stage in stages if stage["when"] is not None]
+    before = [stage for stage in came if onset is None or stage["when"]["round"] <= onset][:MOST_STAGES]
     shown = [whole(f"{stage['name']} {_at(stage['when']).removesuffix(':00')}") for stage in before]
     later = len(stages) - len(before)
-    return " → ".join(shown) + (f", then {_count(later, 'more stage')}" if later and before else "")
+    return " → ".join(shown) + (f" → {_count(later, 'more stage')}" if later else "")
 
 
 def _condition(condition: Json) -> list[Segment]:
@@ -274,17 +277,13 @@ def _half_step(page: Page, half: Json) -> None:
 
 
 def _compared(row: Json) -> list[Segment]:
-    show = {"usd": usd, "share": percent, "count": lambda number: f"{number:.0f}"}[row["unit"]]
-    change = (
-        f"{row['half_step'] - row['value']:+.0f}"
-        if row["unit"] == "count"
-        else percent(_relative(row["value"], row["half_step"]), sign=True)
-    )
+    value, half, counted = row["value"], row["half_step"], row["unit"] == "count"
+    change = f"{half - value:+.0f}" if counted else percent(_relative(value, half), sign=True)
     style = "" if row["resolved"] else WARN
     return [
         (row["what"], style),
-        (show(row["value"]), style),
-        (show(row["half_step"]), style),
+        (_shown(value, row["unit"]), style),
+        (_shown(half, row["unit"]), style),
         (change, style or QUIET),
         ("" if row["resolved"] else "~", WARN),
     ]
@@ -292,3 +291,9 @@ def _compared(row: Json) -> list[Segment]:
 
 def _relative(value: float, other: float) -> float:
     return other / value - 1.0 if value else float("nan")
+
+
+def _shown(value: float, unit: str) -> str:
+    if unit == "count":
+        return f"{value:.0f}"
+    return usd(value) if unit == "usd" else percent(value)

@@ -165,11 +165,12 @@ def take_cash(state: State, accounts: Ints, shortfall: Floats) -> Floats:
     rows = state.rows_of(accounts)
     place = places_between(arrays.start, accounts)
     market = arrays.market[rows].astype(np.int64)
-    had = np.abs(arrays.quantity[rows]) * system.markets.price[market]
+    quantity = _held_before(state, rows)
+    had = np.abs(quantity) * system.markets.price[market]
     total = group_sum(place, had, accounts.size)[place]
     with np.errstate(divide="ignore", invalid="ignore"):
         due = snap_down(np.nan_to_num(shortfall[place] * had / total), system.quantum)
-    group = 2 * market + (arrays.quantity[rows] > 0)
+    group = 2 * market + (quantity > 0)
     wanted = group_sum(group, due, 2 * count)
     # what rounding left of each shortfall is asked of the group of its largest position
     rest = shortfall - group_sum(place, due, accounts.size)
@@ -196,6 +197,16 @@ def take_cash(state: State, accounts: Ints, shortfall: Floats) -> Floats:
     if left.size:
         left[np.argmax(shortfall)] += drift
     return left
+
+
+def _held_before(state: State, rows: Ints) -> Floats:
+    """Signed units that ascending rows had at the start, with what entered or a vault took over since."""
+    quantity = state.system.accounts.quantity[rows].copy()
+    for where, units in state.came:
+        place = np.minimum(np.searchsorted(rows, where), max(rows.size - 1, 0))
+        mine = rows[place] == where if rows.size else np.zeros(where.size, dtype=np.bool_)
+        np.add.at(quantity, place[mine], units[mine])
+    return quantity
 
 
 def charge(state: State, rows: Ints, usd: Floats, kind: Flow) -> None:

@@ -101,6 +101,7 @@ def _move_positions(state: State, rows: Ints, vault_rows: Ints) -> None:
     entry = np.where(same, average, np.where(flipped & (more != 0), mark, state.entry[vault_rows]))
     state.entry[vault_rows] = np.where(more != 0, entry, state.entry[vault_rows])
     state.quantity[vault_rows] = after
+    state.came.append((vault_rows, more))
     state.taken[vault_rows] = np.maximum(state.taken[vault_rows], np.abs(after))
 
 

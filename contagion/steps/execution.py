@@ -117,6 +117,7 @@ def _fill_positions(state: State, kind: Flow, rows: Ints, units: Floats, average
         with np.errstate(divide="ignore", invalid="ignore"):
             entry = (np.abs(before) * state.entry[rows] + np.abs(units) * average[market]) / (np.abs(before) + np.abs(units))
         state.entry[rows] = entry
+        state.came.append((rows, units))
     np.add.at(state.balance, account, usd)
     _book(state, market, units, usd, coins=False)
     size, price = np.abs(units), snap(np.abs(units) * average[market], system.quantum)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contagion.grid import group_sum, snap_down, snap_up
+from contagion.kernels.scan import find_breaches
 from contagion.kernels.valuate import initial_of
-from contagion.state import Status, places_between
+from contagion.state import places_between
 
 if TYPE_CHECKING:
     from contagion.arrays import Floats, Ints
@@ -25,14 +26,9 @@ TIE = 1e-12
 
 def breached_accounts(state: State) -> Ints:
     """Accounts in breach whose exchange works, in order of index."""
-    tolerance = TIE * state.gross
-    if state.settings.tie == "breach":
-        short = state.margin <= state.maintenance + tolerance
-    else:
-        short = state.margin < state.maintenance - tolerance
-    exposed = (state.gross > 0) | (state.balance < 0)
-    short &= exposed & (state.status == Status.OPEN)
-    found = np.flatnonzero(short)
+    at_equality = state.settings.tie == "breach"
+    values = (state.margin, state.maintenance, state.gross, state.balance, state.status)
+    found = find_breaches(*values, tolerance=TIE, at_equality=at_equality)
     working = state.alive & ~state.outage
     return found[working[state.system.accounts.exchange[found]]]
 

@@ -45,6 +45,9 @@ def clear_state(state: State) -> None:
         owed = np.bincount(debts.debtor, weights=debts.amount, minlength=nodes.count)
         due = np.bincount(debts.creditor, weights=debts.amount, minlength=nodes.count)
         state.initial_equity = own + due - owed
+    if not debts.amount.size:  # nobody owes anybody here: equity is what each node owns
+        state.node_equity = own
+        return
     forced = np.where(state.named, state.settings.recovery, np.nan)
     slack = SLACK * system.quantum
     result = clear_debts(own, nodes.external_debt, debts, forced, state.initial_equity, state.settings, slack=slack)

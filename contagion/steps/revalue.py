@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contagion.grid import group_sum, snap
+from contagion.kernels.scan import add_worth
 from contagion.kernels.valuate import valuate
 
 if TYPE_CHECKING:
@@ -82,19 +83,15 @@ def own_equity(state: State) -> Floats:
     system = state.system
     nodes, claims, quantum = system.nodes, system.claims, system.quantum
     equity = state.cash - nodes.external_debt
-    equity += group_sum(system.accounts.owner, snap(account_value(state), quantum), nodes.count)
-    held = snap(state.holding * state.coin_price[claims.holding_coin], quantum)
-    equity += group_sum(claims.holding_owner, held, nodes.count)
+    add_worth(system.accounts.owner, state.equity, quantum, equity)
+    np.add.at(equity, claims.holding_owner, snap(state.holding * state.coin_price[claims.holding_coin], quantum))
     backing = snap(state.backing * state.coin_price[claims.backing_coin], quantum)
-    equity += group_sum(claims.backing_issuer + nodes.coin0, backing, nodes.count)
-    promised = np.nan_to_num(snap(state.supply * state.system.coins.promised, quantum))
-    equity[nodes.coin0 : nodes.exchange0] -= promised
+    np.add.at(equity, claims.backing_issuer + nodes.coin0, backing)
+    equity[nodes.coin0 : nodes.exchange0] -= np.nan_to_num(snap(state.supply * state.system.coins.promised, quantum))
     book, desk = inventory_equity(state)
-    if claims.maker.size:
-        equity += group_sum(claims.maker, snap(claims.maker_share * book[claims.maker_market], quantum), nodes.count)
-    if claims.arbitrageur.size:
-        by_coin = group_sum(system.markets.coin, desk, len(system.coins.names))
-        equity += group_sum(claims.arbitrageur, snap(desk_shares(state) * by_coin[claims.arbitrage_coin], quantum), nodes.count)
+    np.add.at(equity, claims.maker, snap(claims.maker_share * book[claims.maker_market], quantum))
+    by_coin = group_sum(system.markets.coin, desk, len(system.coins.names))
+    np.add.at(equity, claims.arbitrageur, snap(desk_shares(state) * by_coin[claims.arbitrage_coin], quantum))
     estate = snap(state.estate * state.coin_price, quantum).sum(axis=1)
     equity[nodes.exchange0 :] += state.house + state.fund + estate
     return equity

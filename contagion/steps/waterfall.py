@@ -46,7 +46,7 @@ def _closed_with_debt(state: State, accounts: Ints) -> Ints:
     indebted = flat[state.balance[flat] < 0]
     coins = coin_units(state, indebted)
     state.watch = indebted[(coins > 0) & (state.status[indebted] != Status.OPEN)]  # an open one is a loan, until it breaches
-    return indebted[coins == 0]
+    return np.asarray(indebted[coins == 0])
 
 
 def _reopen_vaults(state: State, flat: Ints) -> None:

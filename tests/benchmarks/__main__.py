@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
@@ -33,14 +34,15 @@ def main() -> int:
     options = parser.parse_args()
     rows, failed = [HEADER], False
     for name in [options.only] if options.only else sorted(found):
-        print(f"{name} ...", file=sys.stderr, flush=True)
+        began = time.perf_counter()
         try:
             rows += found[name](smoke=options.smoke)
         except DisagreementError as error:
             failed = True
             print(f"{name}: the sides disagree: {error}", file=sys.stderr)
+        print(f"{name}: {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
     show(rows)
-    if options.smoke:
+    if options.smoke and not failed:
         print("\nsmall sizes: that both sides agree is what this shows, the ratios mean nothing")
     return int(failed)
 

@@ -11,27 +11,30 @@ import json
 import sys
 from contextlib import contextmanager, redirect_stdout
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.measure import TIMES, Row, agree, child, clock, megabytes, peak_memory, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from contagion.job import Answer
+    from contagion.job import Answer, Job
 
 LONGEST = 60.0
 """Seconds that a million accounts may take."""
 LARGEST = 4e9
 """Bytes that they may take, the building of the network too."""
+COARSE = 10
+"""Times the length of a round at which the small run steps."""
 
 
 def rows(*, smoke: bool) -> Iterator[Row]:
     """Time, its parts, and memory, measured in a process of its own."""
     accounts = 1_000 if smoke else 1_000_000
-    found = child(__spec__.name, str(accounts))
+    coarse = COARSE if smoke else 1
+    found = child(__spec__.name, str(accounts), str(coarse))
     if smoke:
-        agree(found["printed"] == child(__spec__.name, str(accounts))["printed"], "job: the same job printed two different tables")
+        agree(found["printed"] == _measure(accounts, coarse)["printed"], "job: the same job printed two different tables")
     agree("oct2025" in found["printed"], "job: the table does not name its network")
     taken, reading = found["seconds"], found["reading"]
     fast = ("", None) if smoke else (f"under {LONGEST:g} s", taken < LONGEST)
@@ -40,11 +43,14 @@ def rows(*, smoke: bool) -> Iterator[Row]:
     yield Row(work, seconds(reading), seconds(taken), f"{taken / reading:.3g}", *fast)
     for part, spent in found["parts"].items():
         yield Row(f"  of it: {part}", "", seconds(spent), f"{spent / taken:.0%} of it")
-    yield Row("  peak of memory, beside its arrays", megabytes(found["arrays"]), megabytes(found["peak"]), f"{found['peak'] / found['arrays']:.3g}", *small)
+    peak, arrays = found["peak"], found["arrays"]
+    yield Row("  peak of memory, beside its arrays", megabytes(arrays), megabytes(peak), f"{peak / arrays:.3g}", *small)
 
 
-def _measure(accounts: int) -> None:
-    """Carry the job out and print the answer of this process."""
+def _measure(accounts: int, coarse: int) -> dict[str, Any]:
+    """Carry the job out with rounds that much longer, and say what it took."""
+    import time
+
     from contagion.job import Job, carry_out
     from contagion.rundir import print_answer
 
@@ -52,34 +58,36 @@ def _measure(accounts: int) -> None:
 
     @contextmanager
     def watch(what: str) -> Iterator[None]:
-        import time
-
         began = time.perf_counter()
         yield
         parts[what] = time.perf_counter() - began
 
     text, answers = io.StringIO(), []
-    job = Job.of("oct2025", options={"accounts": accounts})
+    job = _coarser(Job.of("oct2025", options={"accounts": accounts}), coarse)
     whole = clock(lambda: answers.append(carry_out(job, watch=watch)))
     built = parts.pop("network oct2025")
     with redirect_stdout(text):
         parts["table"] = clock(lambda: print_answer(answers[0]))
     taken, peak = whole - built + parts["table"], peak_memory()
     rounds, arrays, once = _reading(answers[0])
-    sys.stdout.write(
-        json.dumps(
-            {
-                "seconds": taken,
-                "parts": parts,
-                "peak": peak,
-                "rounds": rounds,
-                "arrays": arrays,
-                "reading": once * rounds,
-                "printed": text.getvalue(),
-            }
-        )
-        + "\n"
-    )
+    return {
+        "seconds": taken,
+        "parts": parts,
+        "peak": peak,
+        "rounds": rounds,
+        "arrays": arrays,
+        "reading": once * rounds,
+        "printed": text.getvalue(),
+    }
+
+
+def _coarser(job: Job, times: int) -> Job:
+    """Lengthen the rounds of the job's clock."""
+    scenario = job.load_scenario()
+    if scenario.clock is None:
+        return job
+    clock = scenario.clock.model_copy(update={"round_seconds": scenario.clock.round_seconds * times})
+    return job.model_copy(update={"scenario": scenario.model_copy(update={"clock": clock}).to_toml()})
 
 
 def _reading(answer: Answer) -> tuple[int, int, float]:
@@ -94,4 +102,4 @@ def _reading(answer: Answer) -> tuple[int, int, float]:
 
 
 if __name__ == "__main__":
-    _measure(int(sys.argv[1]))
+    sys.stdout.write(json.dumps(_measure(int(sys.argv[1]), int(sys.argv[2]))) + "\n")

@@ -62,9 +62,9 @@ def agree(same: object, what: str) -> None:
 
 
 def in_turns(reference: Callable[[], object], ours: Callable[[], object], *, times: int) -> tuple[float, float]:
-    """Median seconds of both sides, which take turns, after one run of each that is not counted."""
+    """Median seconds of both sides, which take turns; where there are several, after one run of each that is not counted."""
     sides = (reference, ours)
-    for side in sides:
+    for side in sides if times > 1 else ():
         side()
     taken: tuple[list[float], list[float]] = ([], [])
     for _ in range(times):

@@ -50,6 +50,7 @@ def rows(*, smoke: bool) -> Iterator[Row]:
         "as a round calls it": (by_engine, lambda: valuate(*inputs, markets, by_engine)),
     }
     for name, (out, work) in works.items():
+        work()  # compiles
         reference, ours = in_turns(lambda: valuate_arrays(*inputs, *tiers, *by_arrays), work, times=1 if smoke else TIMES)
         for column, one, two in zip(("equity", "margin", "maintenance", "gross"), by_arrays, out, strict=True):
             agree(np.array_equal(one, two), f"valuation, {name}: {column} differs from that of the array twin")

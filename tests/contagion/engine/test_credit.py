@@ -34,7 +34,7 @@ def solve(
     initial = np.ones(assets.size) if start is None else np.array(start, dtype=float)
     result = clear_debts(assets - external, external, debts, none, initial, Settings(**settings))
     paid = np.bincount(debts.debtor, weights=debts.amount * result.value, minlength=assets.size)
-    return result, paid + external * result.first_class
+    return result, paid + external * result.first_class(np.arange(assets.size))
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def test_what_is_paid_is_pro_rata_within_and_in_order_of_seniority(seed: int) ->
         ranked = [part.pop() for part in value.values() if part]
         assert ranked == sorted(ranked, reverse=True)
         mine = debts.debtor == node
-        paid = (debts.amount * result.value)[mine].sum() + external[node] * result.first_class[node]
+        paid = (debts.amount * result.value)[mine].sum() + external[node] * result.first_class(np.array([node]))[0]
         owed = debts.amount[mine].sum() + external[node]
         assert paid == pytest.approx(min(owed, assets[node] + income[node]), rel=1e-9, abs=1e-9)
         if any(r > 0 for r in ranked[1:]):
