@@ -49,7 +49,6 @@ class _Snapshot:
     coin_price: Floats
     book: Floats
     desk: Floats
-    total: float
 
 
 @dataclass(slots=True)
@@ -197,11 +196,10 @@ class Audit:
         size += np.abs(credit) + np.abs(last.credit)
         self._keep(state, "I5 nodes", state.node_equity - last.node_equity - change, size)
 
-        total = state.equity.sum() + book.sum() + desk.sum() + flows.node.sum()
-        expected = last.equity.sum() + last.book.sum() + last.desk.sum()
-        gained = flows.account.sum() + priced.sum() + flows.book.sum() + book_priced.sum() + flows.desk.sum() + desk_priced.sum()
-        gap = total - flows.node.sum() - expected - gained
-        self._keep(state, "I7", np.array([gap]), np.array([np.abs(state.equity).sum() + np.abs(book).sum() + state.gross.sum() + 1.0]))
+        # what one party gets another pays, but for what is stated
+        paid = flows.account.sum() + flows.node.sum() + flows.book.sum() + flows.desk.sum()
+        turned = sum(np.abs(array).sum() for array in (flows.account, flows.node, flows.book, flows.desk))
+        self._keep(state, "I7", np.array([paid - flows.stated]), np.array([turned + abs(flows.stated)]))
 
 
 def _credit_equity(state: State) -> Floats:
@@ -226,5 +224,4 @@ def _snapshot(state: State) -> _Snapshot:
         coin_price=state.coin_price.copy(),
         book=book,
         desk=desk,
-        total=0.0,
     )

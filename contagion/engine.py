@@ -256,6 +256,7 @@ class _Run:
             by_exchange = group_sum(system.accounts.exchange[accounts], margin, system.nodes.exchanges)
             state.journal.amount("entered", state.round, by_exchange)
             state.flow(accounts, margin)
+            state.state_gain(float(margin.sum()))
             if state.flows is not None:
                 state.flows.ledger += by_exchange
 

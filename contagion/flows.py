@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from contagion.system import System
 
 
-
 class Flows:
     """Money and value that came to accounts, nodes and books since the last audit.
 
@@ -24,6 +23,9 @@ class Flows:
         USD that entered each exchange's ledger from outside it, signed.
     burned
         Units of each coin that ceased to exist since the start.
+    stated
+        USD that total equity gained by what is no payment between two parties: coins valued anew because they changed hands,
+        money from or to the outside, coins burned.
     pairs
         (identity, paid, received) amounts that must be equal.
     """
@@ -35,6 +37,7 @@ class Flows:
         self.desk: Floats = np.zeros(system.markets.count)
         self.ledger: Floats = np.zeros(system.nodes.exchanges)
         self.burned: Floats = np.zeros(len(system.coins.names))
+        self.stated = 0.0
         self.pairs: list[tuple[str, float, float]] = []
 
     def to_accounts(self, accounts: Ints, usd: Floats) -> None:
@@ -59,4 +62,5 @@ class Flows:
         """Forget what the last audit has seen; transfers and burned units stay, they are counted from the start."""
         for array in (self.account, self.node, self.book, self.desk):
             array[:] = 0.0
+        self.stated = 0.0
         self.pairs.clear()

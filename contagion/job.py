@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     Watch = Callable[[str], AbstractContextManager[Progress | None]]
     """Opens a view on one part of the work, by what it is called."""
 
+DAY = "oct2025"
+"""Network and scenario of the day that is shipped with its facts."""
 _AT_ONCE = 1 << 20
 
 
@@ -59,6 +61,9 @@ class Job(BaseModel):
         Whether the identities are checked in every round.
     half_step
         Whether a scenario with a clock is run again at half the step.
+    day
+        Whether it is the shipped day itself, under the rules of that day, and may be compared with what is known of it. It is
+        settled when the job is made, so that a repetition says the same when the shipped day has been revised.
 
     Examples
     --------
@@ -77,6 +82,7 @@ class Job(BaseModel):
     settings: Settings = Settings()
     audit: bool = False
     half_step: bool = True
+    day: bool = False
 
     @classmethod
     def of(
@@ -121,6 +127,7 @@ class Job(BaseModel):
             settings=parse_settings(settings),
             audit=audit,
             half_step=half_step and chosen.clock is not None,
+            day=network == DAY and not shocks and not policy and chosen == load_scenario(DAY),
         )
 
     def load_scenario(self) -> Scenario:

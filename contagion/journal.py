@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from contagion.arrays import Floats, Ints
 
 
-
 class Flow(StrEnum):
     """Why a position or a coin changed hands. The first three are forced closes that count as liquidation."""
 

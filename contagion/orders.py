@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from contagion.journal import Flow
 
 
-
 @dataclass(slots=True)
 class Orders:
     """Orders, grouped by what is sold.

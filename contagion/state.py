@@ -101,6 +101,8 @@ class State:
         Open positions with a stop or a goal.
     taken
         Largest size of each position row of a vault so far, units.
+    came
+        Position rows and signed units of what entered or came to a vault after the start.
     claim
         USD that each account of a failed exchange is owed.
     estate
@@ -201,6 +203,11 @@ class State:
         """Log value that came to nodes outside their accounts, for the audit."""
         if self.flows is not None:
             self.flows.to_nodes(nodes, usd)
+
+    def state_gain(self, usd: float) -> None:
+        """Log what total equity gained without anybody paying it: revaluation at transfer, or the outside, for the audit."""
+        if self.flows is not None:
+            self.flows.stated += usd
 
 
 def rows_between(start: Ints, items: Ints) -> Ints:

@@ -22,7 +22,7 @@ _MEANING: Final = {
     "predicted": "nothing was tuned to these",
     "imposed": "the scenario states these, or the sale that makes them",
 }
-_COLUMNS: Final = (("the day", 38), ("run", -8), ("½ step", -8), ("fact", -8), ("range of sources", -18), ("", 5), ("source", 8))
+_COLUMNS: Final = (("the day", 36), ("run", -9), ("½ step", -9), ("fact", -8), ("range of sources", -18), ("", 5), ("source", 8))
 
 
 def add_facts(page: Page, facts: Sequence[Json]) -> None:

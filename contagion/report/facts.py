@@ -68,17 +68,9 @@ class Fact:
     note: str
 
 
-def is_the_day(answer: Answer) -> bool:
-    """Whether a job is the shipped day itself, under the rules of that day, so that it may be compared with it."""
-    from contagion.scenario import load_scenario
-
-    job = answer.job
-    return job.network == "oct2025" and not job.policy and job.scenario == load_scenario("oct2025").to_toml()
-
-
 def compare(answer: Answer) -> tuple[Fact, ...]:
-    """Every fact of the day beside the run; none if the job is not that day."""
-    if not is_the_day(answer):
+    """Every fact of the day beside the run; none if the job is not that day, see :class:`contagion.job.Job`."""
+    if not answer.job.day:
         return ()
     from graphs.oct2025 import facts
 

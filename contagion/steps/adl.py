@@ -41,10 +41,16 @@ def deleverage_positions(state: State, bankrupt: Ints) -> None:
     """Close bankrupt accounts against winners."""
     if not bankrupt.size:
         return
+    state.to_book[bankrupt] = True  # what is left after this goes to the book, next round
+    state.moved = True
     system = state.system
     accounts, markets = system.accounts, system.markets
     rows = state.rows_of(bankrupt)
     rows = rows[(state.quantity[rows] != 0.0) & markets.perp[accounts.market[rows]]]
+    if not rows.size:
+        return
+    if not rows.size:  # loans have no other side that could be deleveraged
+        return
     market, account = accounts.market[rows].astype(np.int64), state.position_account[rows].astype(np.int64)
     price = _prices(state, rows, account)
     group = 2 * market + (state.quantity[rows] > 0)
@@ -59,8 +65,6 @@ def deleverage_positions(state: State, bankrupt: Ints) -> None:
     matched = group_sum(other_group, given, 2 * markets.count)
     closed = _share_out(size, group, matched, lot[market])
     _settle(state, rows, account, market, closed, price, others, given, other_group)
-    state.to_book[bankrupt] = True
-    state.moved = True
 
 
 def _prices(state: State, rows: Ints, account: Ints) -> Floats:

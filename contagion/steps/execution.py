@@ -60,6 +60,7 @@ def execute_orders(state: State, orders: Orders) -> Ints:
         books.outside_quantity += group_sum(where, units, count)
         _book(state, where, units, usd, coins=True)
         _to_outside(state, where, usd)
+        state.state_gain(float((-usd - units * state.coin_price[markets.coin[where]]).sum()))
         state.journal.traded(Flow.IMPOSED, state.round, *(group_sum(where, x, count) for x in (np.abs(units), np.maximum(-units, 0), usd)))
         state.moved = True
     _set_price(state, fill.price, net)
@@ -127,6 +128,7 @@ def _fill_positions(state: State, kind: Flow, rows: Ints, units: Floats, average
     )
     state.journal.hit(kind, state.round, account, price)
     state.flow(account, usd + units * state.books.mark[market])
+    state.state_gain(float((units * (state.books.mark - inventory_price(state))[market]).sum()))
     if kind in FORCED:
         _charge_fee(state, account, price)
     state.moved = True
@@ -177,6 +179,7 @@ def _fill_coins(state: State, rows: Ints, units: Floats, average: Floats, open_n
     _book(state, market, -units, usd, coins=True)
     state.journal.traded(Flow.COIN_SALE, state.round, *(group_sum(market, x, count) for x in (units, units, usd)))
     state.flow(account, usd - units * state.books.index[market])
+    state.state_gain(float((units * (state.coin_price[system.markets.coin] - state.books.index)[market]).sum()))
     state.moved = True
     return account
 

@@ -93,6 +93,7 @@ def _redeem_coin(state: State, coin: int) -> None:
     after = snap(state.supply[coin] * coins.promised[coin], quantum)
     state.cash[issuer] -= total
     state.node_flow(np.array([issuer]), np.array([float(before - after) - total]))
+    state.state_gain(float(before - after) - burned * float(state.coin_price[coin]))
     if state.flows is not None:
         state.flows.ledger += group_sum(markets.exchange[cheap], paid, system.nodes.exchanges)
         state.flows.burned[coin] += burned

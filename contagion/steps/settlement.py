@@ -68,6 +68,7 @@ def settle_exchange(state: State, exchange: int) -> None:
     state.journal.amount("bad_debt", state.round, by_exchange)
     node = np.array([nodes.exchange0 + exchange])
     state.node_flow(node, np.array([moved + value]))
+    state.state_gain(value + repaid - float(worth.sum()))
     state.journal.event(state.round, "settled", node=int(node[0]), exchange=exchange, usd=float(claim.sum()))
     state.moved = True
 

@@ -137,6 +137,7 @@ def _loss(state: State, shock: Shock, _rounds: int) -> None:
     else:
         state.cash[node] -= usd
     state.node_flow(np.array([node]), np.array([-usd]))
+    state.state_gain(-usd)
 
 
 def _outage(state: State, shock: Shock, _rounds: int) -> None:
