@@ -14,12 +14,13 @@ from contagion.rundir import is_run
 from graphs.catalog import load_network
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
 
 def export_graph(
     source: str,
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     static: bool = False,
     layout: Literal["spring", "none"] = "spring",
@@ -58,11 +59,11 @@ def export_graph(
     """
     from contagion.gephi import network_graph, write_graph
 
-    if is_run(Path(source)):
+    if is_run(source):
         files = write_graph(source, path, static=static, layout=layout)
         return {"source": source, "kind": "run", "files": [str(file) for file in files]}
     net = load_network(source, **full_options(source, options or {}))
-    whole = {".graphml": "write_graphml", ".json": "write_node_link"}.get(path.suffix)
+    whole = {".graphml": "write_graphml", ".json": "write_node_link"}.get(Path(path).suffix)
     if whole is not None:
         from graphs import convert
 

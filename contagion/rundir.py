@@ -25,6 +25,8 @@ from contagion.report.table import lay_out
 from graphs.files import WriteError, staged_directory
 
 if TYPE_CHECKING:
+    import os
+
     import pandas as pd
 
     from contagion.job import Watch
@@ -37,7 +39,7 @@ GRAPH_NODES: Final = 2000
 _DISTRIBUTIONS: Final = ("contagion-graph", "numba", "numpy", "pandas", "pyarrow", "scipy")
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
+def refuse_existing(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Say before the work that a run directory cannot be written.
 
     Raises
@@ -45,13 +47,14 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     WriteError
         If something of that name is there that may not be replaced: anything, or with ``overwrite`` what is no run directory.
     """
-    if path.exists() and not overwrite:
+    target = Path(path)
+    if target.exists() and not overwrite:
         raise WriteError(f"{path}: is there already; choose another name, or add --overwrite")
-    if path.exists() and not (path.is_dir() and ((path / MANIFEST).is_file() or not any(path.iterdir()))):
+    if target.exists() and not (target.is_dir() and (is_run(target) or not any(target.iterdir()))):
         raise WriteError(f"{path}: has no {MANIFEST}, so it is no run that could be replaced; choose another name")
 
 
-def write_run(answer: Answer, path: Path, *, overwrite: bool = False) -> None:
+def write_run(answer: Answer, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a run directory, whole or not at all.
 
     Parameters
@@ -134,9 +137,9 @@ def _write_text(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8", newline="\n")
 
 
-def is_run(path: Path) -> bool:
+def is_run(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a run directory."""
-    return (path / MANIFEST).is_file()
+    return (Path(path) / MANIFEST).is_file()
 
 
 def read_job(path: Path) -> tuple[Job, dict[str, str]]:
@@ -194,7 +197,7 @@ class Verification:
         return all(check.state == "ok" for check in self.files)
 
 
-def verify_run(path: Path, *, watch: Watch | None = None) -> Verification:
+def verify_run(path: str | os.PathLike[str], *, watch: Watch | None = None) -> Verification:
     """Repeat a run from its manifest in a temporary directory and compare the bytes of every file.
 
     Raises
@@ -202,8 +205,9 @@ def verify_run(path: Path, *, watch: Watch | None = None) -> Verification:
     RunError
         If the directory holds no run, or a file of its network has changed or gone.
     """
-    job, before = read_job(path)
-    _require_inputs(path / MANIFEST, job)
+    first = Path(path)
+    job, before = read_job(first)
+    _require_inputs(first / MANIFEST, job)
     now = versions()
     changed = tuple(
         f"{name} {before.get(name, 'unknown')} then, {number} now" for name, number in now.items() if before.get(name) != number
@@ -212,8 +216,8 @@ def verify_run(path: Path, *, watch: Watch | None = None) -> Verification:
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
         write_run(answer, again)
-        names = sorted({file.name for place in (path, again) for file in place.iterdir()})
-        return Verification(tuple(FileCheck(name, _compare(path / name, again / name)) for name in names), changed)
+        names = sorted({file.name for place in (first, again) for file in place.iterdir()})
+        return Verification(tuple(FileCheck(name, _compare(first / name, again / name)) for name in names), changed)
 
 
 def _compare(then: Path, now: Path) -> Literal["ok", "different", "missing", "unexpected"]:

@@ -263,7 +263,7 @@ MEASURES: Final[tuple[tuple[str, str, Callable[..., float]], ...]] = (
     (r"defaults\.exchanges", "exchanges that defaulted", Day.defaults),
     (r"supply\.(.+)", "supply of {0} at the end", Day.supply),
     (r"sale\.(.+)@(.+)", "{0} sold, {1}", Day.sold),
-    (r"depth\.(.+)@(.+)", "depth of {0} left at worst, {1}", Day.thinnest),
+    (r"depth\.(.+)@(.+)", "depth of {0} left, {1}", Day.thinnest),
     (r"outage\.(transfers)@(.+)", "{0} shut, {1}", Day.shut_minute),
 )
 """Measures by the pattern of their key, with a short label; the first that matches counts."""

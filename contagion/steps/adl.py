@@ -47,8 +47,6 @@ def deleverage_positions(state: State, bankrupt: Ints) -> None:
     accounts, markets = system.accounts, system.markets
     rows = state.rows_of(bankrupt)
     rows = rows[(state.quantity[rows] != 0.0) & markets.perp[accounts.market[rows]]]
-    if not rows.size:
-        return
     if not rows.size:  # loans have no other side that could be deleveraged
         return
     market, account = accounts.market[rows].astype(np.int64), state.position_account[rows].astype(np.int64)
