@@ -331,7 +331,12 @@ def _sentence(file: Path, found: Sequence[Finding]) -> str:
 def _write_parquet(table: pa.Table, file: Path) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(table, file, compression="zstd", row_group_size=ROWS_A_GROUP)
+    # A dictionary goes into every row group whole, so each group is given its own words as text: the file's encoder
+    # keeps only those that stand in it.
+    schema = pa.schema([(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type) for field in table.schema])
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for start in range(0, max(table.num_rows, 1), ROWS_A_GROUP):
+            writer.write_table(table.slice(start, ROWS_A_GROUP).cast(schema), row_group_size=ROWS_A_GROUP)
 
 
 def _write_csv(table: pa.Table, file: Path) -> None:

@@ -41,6 +41,7 @@ def rows(*, smoke: bool) -> Iterator[Row]:
     small = ("", None) if smoke else (f"under {megabytes(LARGEST)}", found["peak"] < LARGEST)
     work = f"run oct2025, {accounts:,} accounts, {found['rounds']} rounds in all, beside reading its arrays once a round"
     yield Row(work, seconds(reading), seconds(taken), f"{taken / reading:.3g}", *fast)
+    yield Row("  of it on the processors", "", seconds(found["processors"]), "")
     for part, spent in found["parts"].items():
         yield Row(f"  of it: {part}", "", seconds(spent), f"{spent / taken:.0%} of it")
     peak, arrays = found["peak"], found["arrays"]
@@ -55,12 +56,14 @@ def _measure(accounts: int, coarse: int) -> dict[str, Any]:
     from contagion.rundir import print_answer
 
     parts: dict[str, float] = {}
+    marks: list[float] = []
 
     @contextmanager
     def watch(what: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
         parts[what] = time.perf_counter() - began
+        marks.append(time.process_time())
 
     text, answers = io.StringIO(), []
     job = _coarser(Job.of("oct2025", options={"accounts": accounts}), coarse)
@@ -68,10 +71,12 @@ def _measure(accounts: int, coarse: int) -> dict[str, Any]:
     built = parts.pop("network oct2025")
     with redirect_stdout(text):
         parts["table"] = clock(lambda: print_answer(answers[0]))
+    busy = time.process_time() - marks[0]
     taken, peak = whole - built + parts["table"], peak_memory()
     rounds, arrays, once = _reading(answers[0])
     return {
         "seconds": taken,
+        "processors": busy,
         "parts": parts,
         "peak": peak,
         "rounds": rounds,

@@ -9,7 +9,7 @@ import numpy as np
 from tests.benchmarks.measure import TIMES, Row, agree, in_turns, timed_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from contagion.arrays import Floats
 
@@ -45,7 +45,7 @@ def rows(*, smoke: bool) -> Iterator[Row]:
 
     by_arrays, by_loop, by_engine = empty(), empty(), empty()
     size = f"{accounts.count:,} accounts, {accounts.quantity.size:,} positions"
-    works = {
+    works: dict[str, tuple[Out, Callable[[], object]]] = {
         "compiled": (by_loop, lambda: kernel(*inputs, *tiers, *by_loop)),
         "as a round calls it": (by_engine, lambda: valuate(*inputs, markets, by_engine)),
     }
