@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contagion.arrays import distinct
 from contagion.grid import group_sum, snap
 from contagion.impact import execute
 from contagion.journal import FORCED, Flow
@@ -49,7 +50,7 @@ def execute_orders(state: State, orders: Orders) -> Ints:
     depth = depth_now(state)
     net = _net(state, orders, open_now)
     fill = execute(state.settings.impact, books.price, markets.price, depth, net)
-    touched = [np.empty(0, dtype=np.int64)]
+    touched = []
     for kind, rows, units in orders.positions:
         touched.append(_fill_positions(state, kind, rows, units, fill.average, open_now))
     for rows, units in orders.coins:
@@ -64,7 +65,7 @@ def execute_orders(state: State, orders: Orders) -> Ints:
         state.journal.traded(Flow.IMPOSED, state.round, *(group_sum(where, x, count) for x in (np.abs(units), np.maximum(-units, 0), usd)))
         state.moved = True
     _set_price(state, fill.price, net)
-    return np.unique(np.concatenate(touched))
+    return distinct(*touched)
 
 
 def _net(state: State, orders: Orders, open_now: Flags) -> Floats:

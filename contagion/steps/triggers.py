@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contagion.arrays import distinct
 from contagion.grid import group_sum, snap_down, snap_up
 from contagion.journal import Flow
 from contagion.orders import Orders
@@ -166,7 +167,7 @@ def _sell_coins(state: State, orders: Orders, breached: Ints) -> None:
     """Closed accounts with a debt, and lending accounts whose coins no longer cover it, sell coins worth the debt at mid."""
     indebted = breached[(state.gross[breached] == 0) & (state.balance[breached] < 0)]
     state.status[indebted] = Status.LIQUIDATING
-    accounts = np.union1d(indebted, state.watch)
+    accounts = distinct(indebted, state.watch)
     if not accounts.size:
         return
     system = state.system

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contagion.arrays import distinct
 from contagion.grid import group_sum, snap_down
 from contagion.journal import Flow
 from contagion.state import Status
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def run_waterfall(state: State, bankrupt: Ints, touched: Ints) -> None:
     """Deleverage, charge shortfalls, fail and settle exchanges."""
     deleverage_positions(state, bankrupt)
-    short = _closed_with_debt(state, np.union1d(np.union1d(touched, bankrupt), state.watch))
+    short = _closed_with_debt(state, distinct(touched, bankrupt, state.watch))
     exchange = state.system.accounts.exchange[short]
     for x in np.unique(exchange):
         if state.alive[x]:
@@ -52,7 +53,7 @@ def _closed_with_debt(state: State, accounts: Ints) -> Ints:
 def _reopen_vaults(state: State, flat: Ints) -> None:
     """Let a vault that was closed out with money left go on: it is a service of the exchange, not a customer."""
     vaults = state.system.exchanges.vault_account
-    back = np.intersect1d(flat, vaults[vaults >= 0])
+    back = vaults[(vaults >= 0) & np.isin(vaults, flat)] if (vaults >= 0).any() else vaults[:0]
     back = back[(state.status[back] == Status.CLOSED) & (state.balance[back] > 0)]
     state.status[back] = Status.OPEN
     state.to_book[back] = False
