@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -182,7 +181,7 @@ def info(network: str, *, accounts: int | None, seed: int | None, as_json: bool)
 @network_argument
 @_size_options
 @click.option("--add-residual", is_flag=True, help="Add traders that take the missing side of open interest, and say how much.")
-@click.option("-o", "--out", type=click.Path(path_type=str), help="Directory for the network with the traders added.")
+@click.option("-o", "--out", type=click.Path(), help="Directory for the network with the traders added.")
 @overwrite_option
 @json_option
 @click.pass_context
@@ -215,7 +214,7 @@ def check(
 )
 @network_argument
 @_size_options
-@click.option("-o", "--out", required=True, type=click.Path(path_type=str), help="Directory to make.")
+@click.option("-o", "--out", required=True, type=click.Path(), help="Directory to make.")
 @click.option("--format", "file_format", type=click.Choice(["csv", "parquet"]), default="parquet", show_default=True, help="Of the tables.")
 @overwrite_option
 @json_option
@@ -257,10 +256,10 @@ def build(network: str, *, accounts: int | None, seed: int | None, out: str, fil
 @click.option("--max-rounds", type=int, help="Stop there, and say so, if the run has not settled.")
 @click.option("--audit", is_flag=True, help="Check the eight identities in every round.")
 @click.option("--no-half-step", is_flag=True, help="Under a clock, do not run again at half the step.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Directory for the run: manifest, tables, graph, what is printed.")
+@click.option("-o", "--out", type=click.Path(), help="Directory for the run: manifest, tables, graph, what is printed.")
 @overwrite_option
 @json_option
-def run(network: str, *, out: Path | None, overwrite: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 click's values
+def run(network: str, *, out: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 click's values
     """Run a scenario on a network: is it system-wide, what triggered it, who loses what where."""
     from contagion.job import carry_out
     from contagion.report.progress import progress_bar
@@ -311,14 +310,12 @@ def _job(
 
 @main.command(examples=["contagion export out/ -o cascade.gexf", "contagion export interbank_ring -o ring.graphml"])
 @click.argument("source", metavar="RUN_OR_NET")
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write: .gexf, .gexf.gz, .graphml, .json or .csv."
-)
+@click.option("-o", "--out", required=True, type=click.Path(), help="File to write: .gexf, .gexf.gz, .graphml, .json or .csv.")
 @click.option("--static", is_flag=True, help="Leave the timeline of rounds out of a GEXF file, for readers that know none.")
 @click.option("--layout", type=click.Choice(["spring", "none"]), default="spring", show_default=True, help="Where the nodes are put.")
 @_size_options
 @json_option
-def export(source: str, *, out: Path, as_json: bool, accounts: int | None, seed: int | None, **how: Any) -> None:  # noqa: ANN401
+def export(source: str, *, out: str, as_json: bool, accounts: int | None, seed: int | None, **how: Any) -> None:  # noqa: ANN401
     """Write a run as the graph that Gephi opens, or a network alone."""
     from contagion.export import export_graph
 
@@ -330,10 +327,10 @@ def export(source: str, *, out: Path, as_json: bool, accounts: int | None, seed:
 
 
 @main.command(examples=["contagion verify out/"])
-@click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run_dir", metavar="RUN", type=click.Path())
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, run_dir: Path, *, as_json: bool) -> None:
+def verify(ctx: click.Context, run_dir: str, *, as_json: bool) -> None:
     """Repeat a run from its directory and compare every file, byte for byte."""
     from contagion.report.progress import progress_bar
     from contagion.rundir import verify_run

@@ -169,13 +169,13 @@ class _Run:
     def _promise(self) -> None:
         """Value the network before any shock: what issuers promise is what they cover then, at most the peg."""
         state = self.state
-        set_prices(state)
+        set_prices(state, opening=True)
         revalue_accounts(state)
         set_redemption_values(state)
         coins = state.system.coins
         fields = {name: getattr(coins, name) for name in Coins.__slots__} | {"promised": state.redemption_value.copy()}
         state.system = replace(state.system, coins=Coins(**fields))
-        set_prices(state)
+        set_prices(state, opening=True)
         revalue_accounts(state)
         clear_state(state)
         state.books.previous_mark = state.books.mark.copy()

@@ -93,10 +93,10 @@ def at_rest(net: Network, *, settings: Settings | None = None) -> Rest:
     outcome = simulate(prepared, settings=settings.model_copy(update={"max_rounds": 1}))
     system = outcome.state.system  # in which issuers promise what they cover
     state = initial_state(system, settings)
-    set_prices(state)
+    set_prices(state, opening=True)
     revalue_accounts(state)
     set_redemption_values(state)
-    set_prices(state)  # an index may mix in what a coin is redeemed for
+    set_prices(state, opening=True)  # an index may mix in what a coin is redeemed for
     revalue_accounts(state)
     short = breached_accounts(state)
     order = np.argsort(state.margin[short] - state.maintenance[short], kind="stable")

@@ -11,6 +11,7 @@ import tomllib
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ class Job(BaseModel):
     options
         Of a shipped network, with the defaults of those that set its size and its seed.
     inputs
-        SHA-256 of each file of a directory.
+        SHA-256 of each file that the network is read or built from.
     scenario, policy
         Text of their files; no text is no policy.
     settings
@@ -227,12 +228,13 @@ def full_options(network: str, options: Mapping[str, int | None]) -> dict[str, i
 
 
 def hash_inputs(network: str) -> dict[str, str]:
-    """SHA-256 of each file of a network's directory by name; none for a shipped network."""
-    directory = Path(network)
-    if default_options(network) or not (directory / DESCRIPTION).is_file():
+    """SHA-256 of each file that a network is read or built from, by name; none where it is built from code alone."""
+    shipped = bool(default_options(network))
+    directory = Path(str(files("graphs"))) / "data" / network if shipped else Path(network)
+    if not (directory.is_dir() and (shipped or (directory / DESCRIPTION).is_file())):
         return {}
-    files = sorted(file for file in directory.iterdir() if file.suffix in {".csv", ".parquet"} or file.name == DESCRIPTION)
-    return {file.name: _hash(file) for file in files if file.is_file() and not file.name.startswith(".")}
+    found = sorted(file for file in directory.iterdir() if file.suffix in {".csv", ".parquet"} or file.name == DESCRIPTION)
+    return {file.name: _hash(file) for file in found if file.is_file() and not file.name.startswith(".")}
 
 
 def _hash(file: Path) -> str:

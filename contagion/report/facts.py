@@ -139,7 +139,7 @@ def _fact(row: Mapping[Hashable, Any], measured: float, half: float | None) -> F
     )
 
 
-_NEGLIGIBLE: Final = {"USD": 1e6, "share": 1e-3, "share of price": 1e-3, "minutes": 1.0, "seconds": 30.0}
+_NEGLIGIBLE: Final = {"USD": 1e6, "share": 1e-3, "share of price": 1e-3, "minutes": 1.0}
 """Difference at half the step that is passed over, by unit."""
 
 

@@ -37,8 +37,11 @@ def decay_impact(state: State, round_seconds: float, half_life: float | None) ->
     books.price = np.where(shut | (displaced == 0.0), books.price, books.fundamental * np.exp(displaced * left))
 
 
-def set_prices(state: State) -> None:
-    """Set marks, indices, holding prices from the mids of this round."""
+def set_prices(state: State, *, opening: bool = False) -> None:
+    """Set marks, indices, holding prices from the mids of this round.
+
+    An outage freezes them at what they were; before the first round (``opening``) they are set all the same.
+    """
     system, books = state.system, state.books
     markets, exchanges = system.markets, system.exchanges
     spot, spot_weight = _sources(state, perp=False)
@@ -59,7 +62,7 @@ def set_prices(state: State) -> None:
 
     books.previous_mark = books.mark.copy()
     for exchange in range(len(exchanges.names)):
-        if state.outage[exchange]:
+        if state.outage[exchange] and not opening:
             continue
         here = markets.exchange == exchange
         coin = markets.coin[here]

@@ -99,7 +99,9 @@ def _ranked(state: State, rows: Ints, group: Ints) -> tuple[Ints, Ints]:
     """Order of the winners, and the number of the tie that each place belongs to."""
     place = state.system.accounts.order
     queue = np.nan_to_num(place[rows], nan=np.inf) if place.size else np.full(rows.size, np.inf)
-    score = scores(state, rows)
+    # equal to 30 bits is equal: what rounding gave one of two doubles before must not rank them now
+    mantissa, exponent = np.frexp(scores(state, rows))
+    score = np.ldexp(np.rint(mantissa * 2.0**30), exponent)
     order = np.lexsort((rows, queue, -score, group))
     new = np.zeros(rows.size, dtype=np.bool_)
     a, b = order[:-1], order[1:]

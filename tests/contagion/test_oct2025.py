@@ -33,7 +33,7 @@ def tape() -> Scenario:
 
 @pytest.fixture(scope="module")
 def market() -> Network:
-    return build_oct2025(accounts=20_000, seed=SEEDS[0])
+    return build_oct2025(accounts=10_000, seed=SEEDS[0])
 
 
 def ran(net: Network, tape: Scenario, *, audit: bool = False) -> Cascade:
@@ -45,7 +45,7 @@ def ran(net: Network, tape: Scenario, *, audit: bool = False) -> Cascade:
 
 @pytest.fixture(scope="module", params=SEEDS)
 def day(request: pytest.FixtureRequest, tape: Scenario, market: Network) -> Cascade:
-    net = market if request.param == SEEDS[0] else build_oct2025(accounts=20_000, seed=request.param)
+    net = market if request.param == SEEDS[0] else build_oct2025(accounts=10_000, seed=request.param)
     return ran(net, tape)
 
 

@@ -68,10 +68,19 @@ def test_hashes_see_each_table_and_nothing_else(tmp_path: Path) -> None:
     assert before.keys() == {file.name for file in (tmp_path / "net").iterdir()}
     (tmp_path / "net" / "notes.txt").write_text("mine")
     assert hash_inputs(str(tmp_path / "net")) == before
-    (tmp_path / "net" / "network.toml").open("a").write("\n")
+    description = tmp_path / "net" / "network.toml"
+    description.write_text(description.read_text() + "\n")
     after = hash_inputs(str(tmp_path / "net"))
     assert [name for name in before if before[name] != after[name]] == ["network.toml"]
     assert hash_inputs("one_book_ladder") == {}
+    assert "open_interest.csv" in hash_inputs("oct2025")
+
+
+def test_a_revised_shipped_table_is_named_by_verify(tmp_path: Path) -> None:
+    job = Job.of("oct2025", options={"accounts": 1000}, shocks=["BTC=-1%"])
+    write_run(carry_out(job.model_copy(update={"inputs": {**job.inputs, "prices.csv": "0" * 64}})), tmp_path / "out")
+    with pytest.raises(RunError, match=r"'oct2025' is not what was run: prices.csv has changed"):
+        verify_run(tmp_path / "out")
 
 
 def test_a_run_of_a_directory_is_that_of_the_network(tmp_path: Path) -> None:

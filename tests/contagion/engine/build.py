@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from contagion.journal import Flow
     from contagion.state import State
 
+FORCED_OR_ADL = ("liquidation", "default_close")
+"""Flows whose accounts the oracle lists as liquidated."""
+
 DEEP = 1e11
 """Depth, USD, of a book that the orders of a test do not move by anything that could be seen."""
 
@@ -169,12 +172,12 @@ class Run:
         return float(self.state.node_equity[self.node(name)])
 
 
-def run(net: Network, what: Scenario | Iterable[str] = (), **settings: Any) -> Run:
-    """Run with the audit on."""
+def run(net: Network, what: Scenario | Iterable[str] = (), *, audit: bool = True, **settings: object) -> Run:
+    """Run, with the audit on."""
     if not isinstance(what, Scenario):
         shocks = [*what]
         what = Scenario.from_shocks(shocks) if shocks else Scenario()
-    return Run(simulate(prepare(net, what), settings=Settings(**{"max_rounds": 500} | settings), audit=True))
+    return Run(simulate(prepare(net, what), settings=Settings(**{"max_rounds": 500} | settings), audit=audit))
 
 
 def mixed_shocks(net: Network, seed: int, *, extra: bool = True) -> list[str]:

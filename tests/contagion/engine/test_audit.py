@@ -28,7 +28,7 @@ IDENTITIES = {"I1", "I2", "I3", "I5 accounts", "I5 books", "I5 nodes", "I7", "I8
 def audit_one(seed: int) -> None:
     net = random_network(seed=seed)
     impact = ("exponential", "linear", "square_root")[seed % 3]
-    settings = Settings(impact=impact, max_rounds=300, withdrawal=seed % 2)  # type: ignore[arg-type]
+    settings = Settings(impact=impact, max_rounds=300, withdrawal=seed % 2)
     done = simulate(prepare(net, Scenario.from_shocks(mixed_shocks(net, seed))), settings=settings, audit=True)
     assert done.audit is not None
     assert done.audit.rounds == done.rounds + 2  # before the shock, in each round, and at the end
@@ -81,7 +81,14 @@ def pay_a_book(state: State) -> None:
 
 @pytest.mark.parametrize(
     ("corrupt", "identity"),
-    [(lose_money, "I2"), (pay_an_account, "I2"), (open_a_position, "I1"), (pay_a_node, "I5 nodes"), (make_a_coin, "I8"), (pay_a_book, "I5 books")],
+    [
+        (lose_money, "I2"),
+        (pay_an_account, "I2"),
+        (open_a_position, "I1"),
+        (pay_a_node, "I5 nodes"),
+        (make_a_coin, "I8"),
+        (pay_a_book, "I5 books"),
+    ],
 )
 def test_the_audit_names_the_identity_that_a_step_breaks(
     corrupt: Callable[[State], None], identity: str, monkeypatch: pytest.MonkeyPatch

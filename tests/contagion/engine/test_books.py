@@ -22,7 +22,7 @@ one = np.ones(1)
 
 
 def priced(form: str, price: float, net: float, depth: float = 100.0, start: float = 100.0) -> tuple[float, float]:
-    fill = execute(form, price * one, start * one, depth * one, net * one)  # type: ignore[arg-type]
+    fill = execute(form, price * one, start * one, depth * one, net * one)
     return float(fill.price[0]), float(fill.average[0])
 
 
@@ -65,7 +65,7 @@ def test_a_price_has_a_floor_at_zero_and_nothing_is_paid_below(form: str) -> Non
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("goal", [70.0, 99.0, 100.0, 123.0])
 def test_the_order_to_a_price_moves_there(form: str, goal: float) -> None:
-    units = quantity_to(form, 100 * one, 100 * one, 7 * one, goal * one)  # type: ignore[arg-type]
+    units = quantity_to(form, 100 * one, 100 * one, 7 * one, goal * one)
     assert priced(form, 100.0, float(units[0]), depth=7.0)[0] == pytest.approx(goal, rel=1e-12)
 
 
@@ -97,14 +97,20 @@ def test_depth_comes_back_with_a_stage() -> None:
 
 
 def test_quotes_of_a_failed_maker_are_gone() -> None:
-    tables = {"trader": frame("id", ("L",), ("Maker",), ("Rest",)), "liquidity": frame("trader asset exchange share", ("Maker", "C", "X", 0.75))}
+    tables = {
+        "trader": frame("id", ("L",), ("Maker",), ("Rest",)),
+        "liquidity": frame("trader asset exchange share", ("Maker", "C", "X", 0.75)),
+    }
     net = venue(LONG, depth=1000.0, tables=tables)
     assert run(net, ["C=-10%"]).price() == pytest.approx(90 * math.exp(-K), rel=1e-12)
     assert run(net, ["C=-10%", "default:Maker"]).price() == pytest.approx(90 * math.exp(-4 * K), rel=1e-12)
 
 
 def test_a_maker_bears_the_books_profit_and_loss() -> None:
-    tables = {"trader": frame("id cash", ("L", 0.0), ("Maker", 5.0), ("Rest", 0.0)), "liquidity": frame("trader asset exchange share", ("Maker", "C", "X", 0.75))}
+    tables = {
+        "trader": frame("id cash", ("L", 0.0), ("Maker", 5.0), ("Rest", 0.0)),
+        "liquidity": frame("trader asset exchange share", ("Maker", "C", "X", 0.75)),
+    }
     done = run(venue(LONG, depth=1000.0, tables=tables), ["C=-10%"])
     proceeds = 90 * (1 - math.exp(-K)) / (K / 10)
     assert done.node_equity("Maker") == pytest.approx(5.0 + 0.75 * (10 * done.price() - proceeds), rel=1e-9)
@@ -170,7 +176,8 @@ def three(rule: str, **more: object) -> Network:
         asset=frame("id price", ("C", 100.0)),
         exchange=pd.DataFrame([{"id": name, "mark_oracle": rule, "collateral_oracle": rule, **more} for name, *_ in books]),
         market=frame(
-            "exchange asset instrument price depth index_weight", *((name, "C", "perp", price, 1e6, weight) for name, price, weight in books)
+            "exchange asset instrument price depth index_weight",
+            *((name, "C", "perp", price, 1e6, weight) for name, price, weight in books),
         ),
     )
 
@@ -214,3 +221,13 @@ def test_marks_come_from_perpetuals_and_collateral_from_spot() -> None:
         assert done.state.books.mark[place] == 100.0
         assert done.state.books.index[place] == done.price(instrument="spot")
     assert done.state.coin_price[0] == done.price(instrument="spot")
+
+
+def test_an_exchange_that_is_down_from_the_start_has_the_marks_of_its_oracle() -> None:
+    net = three("index", outlier=10.0)
+    market, exchange = net.frame("market"), net.frame("exchange")
+    market["price"], exchange["outage"] = [100.0, 98.0, 98.0], [True, False, False]
+    done = run(net.with_tables(market=market, exchange=exchange), ["C=-10%"])
+    index = (3 * 100 + 4 * 98) / 7
+    assert done.state.books.mark[done.market("C", "X")] == pytest.approx(index)
+    assert done.state.books.mark[done.market("C", "Y")] == pytest.approx(0.9 * index)

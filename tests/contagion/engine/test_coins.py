@@ -40,11 +40,15 @@ def issuer(
             *((name, "C", instrument, 100.0, DEEP) for name in names for instrument in ("spot", "perp")),
         ),
         "margin_tier": frame("exchange asset floor maintenance_rate max_leverage", *((name, "C", 0.0, 0.005, 100.0) for name in names)),
-        "backing": frame("stablecoin asset quantity custodian", *[row for row in (("S", "USD", cash, None), ("S", "C", coins, custodian)) if row[2]]),
+        "backing": frame(
+            "stablecoin asset quantity custodian", *[row for row in (("S", "USD", cash, None), ("S", "C", coins, custodian)) if row[2]]
+        ),
         "arbitrage": frame("trader asset capacity", ("Desk", "S", desk)),
     }
     if hedge:
-        tables["margin"] = frame("owner asset exchange quantity entry_price", ("S", "C", "X", -hedge, 100.0), ("Rest", "C", "X", hedge, 100.0))
+        tables["margin"] = frame(
+            "owner asset exchange quantity entry_price", ("S", "C", "X", -hedge, 100.0), ("Rest", "C", "X", hedge, 100.0)
+        )
         tables["collateral"] = frame("owner asset exchange quantity", ("S", "USD", "X", 100.0), ("Rest", "USD", "X", 1e5))
     return Network.from_frames(name="issuer", **tables)
 

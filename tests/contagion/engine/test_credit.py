@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - matrices come as lists, as published
 """Step 3 alone: published clearing vectors, and what every solution must satisfy."""
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ CASES = (
         [10, 10, 10],
         [270 / 11, 290 / 11, 10],
     ),
-    Case("CRAN systemicrisk 0.4.3, default_clearing, first example", THIRD, [0.5, 0.625, 0.75], [165 / 112, 159 / 112, 1.5], [1.5, 0.5, 0.5]),
+    Case(
+        "CRAN systemicrisk 0.4.3, default_clearing, first example", THIRD, [0.5, 0.625, 0.75], [165 / 112, 159 / 112, 1.5], [1.5, 0.5, 0.5]
+    ),
     Case(
         "CRAN systemicrisk 0.4.3, default_clearing, second example",
         THIRD,
@@ -69,10 +72,16 @@ CASES = (
         {"alpha": 0.5, "beta": 0.7},
     ),
     Case(
-        "siebenbrunner/NetworkValuation, Rogers and Veraart 2013/Example.pdf", [[0, 30, 0], [5, 0, 20], [10, 0, 0]], [10, 5, 5], [25, 25, 10]
+        "siebenbrunner/NetworkValuation, Rogers and Veraart 2013/Example.pdf",
+        [[0, 30, 0], [5, 0, 20], [10, 0, 0]],
+        [10, 5, 5],
+        [25, 25, 10],
     ),
     Case(
-        "bertschi/FinNetValu test_rogers.jl GClearVecAlgo, commit db6c23f", [[0, 0.1, 0.7], [2, 0, 10.5], [0, 8.4, 0]], [1, 1, 1], [0.8, 9.5, 8.4]
+        "bertschi/FinNetValu test_rogers.jl GClearVecAlgo, commit db6c23f",
+        [[0, 0.1, 0.7], [2, 0, 10.5], [0, 8.4, 0]],
+        [1, 1, 1],
+        [0.8, 9.5, 8.4],
     ),
     Case("Eisenberg and Noe (2001), Appendix 2: the greatest of t·(1, 1)", [[0, 1], [1, 0]], [0, 0], [1, 1]),
     Case("Eisenberg and Noe (2001), Appendix 2, perturbed", [[0, 1], [1, 0]], [0.01, 0], [1, 1]),
@@ -102,9 +111,7 @@ CASES = (
     Case("lastch1ld/debtrank-globe test_eisenberg_noe.py, mutual: the greatest", [[0, 100], [100, 0]], [0, 0], [100, 100]),
     Case("Pluto.jl notebook Financial networks, exercise 1, no shock", PLUTO, [10, 4, 3.8], [9, 6, 6], [5, 4, 6]),
     Case("Pluto.jl notebook Financial networks, exercise 1, shock 7", PLUTO, [3, 4, 3.8], [3, 5, 5.8], [5, 4, 6]),
-    Case(
-        "Besting, Hoefer and Huth (2026), arXiv:2602.16387, Example 1 (unique)", [[0, 1, 1], [1, 0, 0], [0, 0, 0]], [1, 0, 0], [2, 1, 0]
-    ),
+    Case("Besting, Hoefer and Huth (2026), arXiv:2602.16387, Example 1 (unique)", [[0, 1, 1], [1, 0, 0], [0, 0, 0]], [1, 0, 0], [2, 1, 0]),
 )
 
 
@@ -164,7 +171,9 @@ def test_clearing_is_the_largest_feasible_payment(seed: int) -> None:
     liabilities, assets, external = random_system(seed)
     owed = liabilities.sum(axis=1) + external
     share = liabilities / np.where(owed > 0, owed, 1.0)[:, None]
-    best = linprog(-np.ones(owed.size), A_ub=np.eye(owed.size) - share.T, b_ub=assets, bounds=list(zip(np.zeros(owed.size), owed, strict=True)))
+    best = linprog(
+        -np.ones(owed.size), A_ub=np.eye(owed.size) - share.T, b_ub=assets, bounds=list(zip(np.zeros(owed.size), owed, strict=True))
+    )
     _, paid = solve(liabilities, assets, external)
     np.testing.assert_allclose(paid, best.x, rtol=1e-9, atol=1e-9)
 
@@ -246,7 +255,11 @@ def test_nonlinear_debtrank_is_linear_without_nonlinearity_and_milder_with_it() 
     own = start + liabilities.sum(axis=1) - liabilities.sum(axis=0) - np.array([2.0, 0.0])
     linear, same, mild = (
         solve(liabilities, own, start=start, **more)[0].equity
-        for more in ({"valuation": "debtrank"}, {"valuation": "nonlinear_debtrank"}, {"valuation": "nonlinear_debtrank", "nonlinearity": 2.0})
+        for more in (
+            {"valuation": "debtrank"},
+            {"valuation": "nonlinear_debtrank"},
+            {"valuation": "nonlinear_debtrank", "nonlinearity": 2.0},
+        )
     )
     np.testing.assert_allclose(same, linear, atol=1e-12)
     assert (mild > linear).all()

@@ -77,7 +77,9 @@ def test_claims_on_a_failed_exchange_rank_with_its_first_class_debt() -> None:
     first = min(1.0, left / (claims + 300.0))
     value = done.state.credit_recovery
     system = done.state.system
-    ranked = {int(rank): float(value[row]) for row, rank in enumerate(system.claims.seniority) if system.claims.debtor[row] == done.node("X")}
+    ranked = {
+        int(rank): float(value[row]) for row, rank in enumerate(system.claims.seniority) if system.claims.debtor[row] == done.node("X")
+    }
     assert ranked[1] == pytest.approx(first, rel=1e-9)
     assert done.state.recovery[done.node("X")] == pytest.approx(first, rel=1e-9)
     assert ranked[2] == pytest.approx(min(1.0, max(0.0, (left - claims - 300.0) / 80.0)), abs=1e-9)
@@ -153,7 +155,10 @@ def test_an_exchange_can_be_shocked_by_a_loss() -> None:
 
 
 def test_claims_on_a_node_that_the_shock_defaults_have_the_set_recovery() -> None:
-    tables = {"trader": frame("id cash", ("A", 90.0), ("B", 5.0), ("Rest", 0.0)), "credit": frame("debtor creditor amount", ("A", "B", 20.0))}
+    tables = {
+        "trader": frame("id cash", ("A", 90.0), ("B", 5.0), ("Rest", 0.0)),
+        "credit": frame("debtor creditor amount", ("A", "B", 20.0)),
+    }
     net = venue({}, tables=tables)
     assert run(net, ["default:A"]).node_equity("B") == pytest.approx(5.0)
     assert run(net, ["default:A"], recovery=0.4).node_equity("B") == pytest.approx(13.0)

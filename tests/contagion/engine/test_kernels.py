@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OUT = ("equity", "margin", "maintenance", "gross")
 
 
-def shaken(seed: int, **size: Any) -> State:
+def shaken(seed: int, **size: int) -> State:
     """State of a random network with marks far from its prices and some accounts emptied."""
     rng = np.random.default_rng(seed)
     state = initial_state(compile_system(random_network(seed=seed, **size), check=False), Settings())
@@ -91,7 +91,9 @@ def test_no_accounts_at_all() -> None:
     empty, none = np.empty(0), np.zeros(1, dtype=np.int64)
     for kernel in (valuate_loop, valuate_arrays):
         small = np.empty(0, dtype=np.int32)
-        kernel(empty, empty, none, small, empty, none, small, empty, empty, empty, empty, none, empty, empty, empty, empty, empty, empty, empty)
+        kernel(
+            empty, empty, none, small, empty, none, small, empty, empty, empty, empty, none, empty, empty, empty, empty, empty, empty, empty
+        )
 
 
 def test_a_valuation_does_not_depend_on_the_order_of_rows_in_an_account() -> None:

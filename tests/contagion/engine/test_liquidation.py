@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 K = -math.log(0.99)
 
 
-@pytest.mark.parametrize("net", [one_book_ladder(), two_exchange_stablecoin(), delta_neutral_issuer(), interbank_ring()], ids=lambda net: net.name)
+@pytest.mark.parametrize(
+    "net", [one_book_ladder(), two_exchange_stablecoin(), delta_neutral_issuer(), interbank_ring()], ids=lambda net: net.name
+)
 def test_an_unshocked_network_is_a_fixed_point(net: Network) -> None:
     done = run(net)
     assert (done.outcome.reason, done.outcome.rounds, done.outcome.residual) == ("settled", 1, 0.0)
@@ -59,7 +61,7 @@ def test_slices_go_on_until_the_account_is_healthy() -> None:
 @pytest.mark.parametrize(("ratio", "fee"), [(1.0, 0.0), (1.5, 0.0), (1.5, 0.005)])
 def test_target_closes_the_smallest_share_that_restores_the_ratio(ratio: float, fee: float) -> None:
     rules = {"brackets": [(0.0, 0.01, 50.0)], "liquidation": "target", "target_ratio": ratio, "liquidation_fee": fee}
-    done = run(venue({"L": (100.0, 100.0, 500.0)}, **rules), ["C=-4.5%"])  # type: ignore[arg-type]
+    done = run(venue({"L": (100.0, 100.0, 500.0)}, **rules), ["C=-4.5%"])
     # margin 50 - fee·x·9550 = ratio·0.01·9550·(1 - x)
     share = (ratio * 95.5 - 50.0) / (ratio * 95.5 - fee * 9550.0)
     assert done.quantity("L") == pytest.approx(100.0 * (1 - share), abs=2e-4)
@@ -91,7 +93,7 @@ BACKSTOP = {"brackets": [(0.0, 0.03, 25.0)], "vault": "V", "backstop": 2 / 3}
 
 
 def test_the_vault_takes_an_account_whole_at_book_value() -> None:
-    done = run(venue({"L": (10.0, 100.0, 60.0), "V": (0.0, 0.0, 1000.0)}, **BACKSTOP), ["C=-5%"])  # type: ignore[arg-type]
+    done = run(venue({"L": (10.0, 100.0, 60.0), "V": (0.0, 0.0, 1000.0)}, **BACKSTOP), ["C=-5%"])
     # margin 10 of 28.5 needed: below two thirds; no trade on the book
     assert done.status("L") is Status.TAKEN_OVER
     assert (done.quantity("L"), done.balance("L"), done.equity("L")) == (0.0, 0.0, 0.0)
@@ -102,15 +104,14 @@ def test_the_vault_takes_an_account_whole_at_book_value() -> None:
 
 
 def test_between_the_backstop_and_maintenance_an_account_goes_to_the_book() -> None:
-    done = run(venue({"L": (10.0, 100.0, 60.0), "V": (0.0, 0.0, 1000.0)}, **BACKSTOP), ["C=-3.5%"])  # type: ignore[arg-type]
+    done = run(venue({"L": (10.0, 100.0, 60.0), "V": (0.0, 0.0, 1000.0)}, **BACKSTOP), ["C=-3.5%"])
     assert (done.status("L"), done.quantity("V")) == (Status.CLOSED, 0.0)
 
 
 def test_the_vault_takes_the_healthiest_first_and_stops_at_its_own_maintenance() -> None:
-    # after -5 %: margins 18, 10, 2 of 28.5 needed each; the vault's 45 carries 18 + 10 and two positions (73 ≥ 57), then not the
-    # third: 75 < 85.5
+    # after -5 % they have margins of 18, 10 and 2 where 28.5 is needed; the vault's 45 carries the first two, not the third
     accounts = {"Worst": (10.0, 100.0, 52.0), "Best": (10.0, 100.0, 68.0), "Middle": (10.0, 100.0, 60.0), "V": (0.0, 0.0, 45.0)}
-    done = run(venue(accounts, **BACKSTOP), ["C=-5%"])  # type: ignore[arg-type]
+    done = run(venue(accounts, **BACKSTOP), ["C=-5%"])
     assert done.hit(Flow.TAKEOVER) == {"Best", "Middle"}
     assert done.hit(Flow.LIQUIDATION) == {"Worst"}
     assert done.quantity("V") == 20.0
@@ -118,7 +119,7 @@ def test_the_vault_takes_the_healthiest_first_and_stops_at_its_own_maintenance()
 
 def test_a_takeover_happens_once_and_the_vault_only_closes_down() -> None:
     accounts = {"L": (10.0, 100.0, 60.0), "V": (0.0, 0.0, 1000.0)}
-    done = run(venue(accounts, vault_unwind=0.25, **BACKSTOP), stages(["C=-5%"], ["C=-5%"]))  # type: ignore[arg-type]
+    done = run(venue(accounts, vault_unwind=0.25, **BACKSTOP), stages(["C=-5%"], ["C=-5%"]))
     assert done.when(Flow.TAKEOVER) == [0]
     assert done.quantity("V") == 0.0
     sizes = [float(units.sum()) for _, units in done.state.journal.units[Flow.VAULT]]
@@ -139,14 +140,21 @@ def test_the_fee_goes_to_the_fund_and_takes_no_more_than_there_is() -> None:
 
 def owner(cash: float, share: float, **more: float) -> dict[str, object]:
     columns = " ".join(["id cash top_up", *more])
-    return {"trader": frame(columns, ("L", cash, share, *more.values()), ("M", 0.0, 0.0, *[math.nan] * len(more)), ("Rest", 0.0, 0.0, *[math.nan] * len(more)))}
+    return {
+        "trader": frame(
+            columns,
+            ("L", cash, share, *more.values()),
+            ("M", 0.0, 0.0, *[math.nan] * len(more)),
+            ("Rest", 0.0, 0.0, *[math.nan] * len(more)),
+        )
+    }
 
 
 TOP_UP = {"brackets": [(0.0, 0.01, 20.0)]}
 
 
 def test_a_margin_call_restores_initial_margin_from_the_purse() -> None:
-    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(100.0, 0.5), **TOP_UP)  # type: ignore[arg-type]
+    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(100.0, 0.5), **TOP_UP)
     done = run(net, ["C=-5.5%"])
     # margin 5 of 9.45; initial margin 47.25
     assert done.total("topped_up") == pytest.approx(42.25, abs=1e-9)
@@ -158,13 +166,13 @@ def test_a_margin_call_restores_initial_margin_from_the_purse() -> None:
 
 
 def test_the_purse_only_falls() -> None:
-    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(100.0, 0.5), **TOP_UP)  # type: ignore[arg-type]
+    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(100.0, 0.5), **TOP_UP)
     done = run(net, stages(["C=-5.5%"], ["C=-6%"]))
     assert done.status("L") is Status.CLOSED  # 7.75 left do not reach maintenance
 
 
 def test_nothing_is_sent_that_cannot_reach_maintenance() -> None:
-    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(8.0, 0.5), **TOP_UP)  # type: ignore[arg-type]
+    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(8.0, 0.5), **TOP_UP)
     done = run(net, ["C=-5.5%"])
     assert done.total("topped_up") == 0.0
     assert done.state.cash[done.node("L")] == 8.0
@@ -172,20 +180,20 @@ def test_nothing_is_sent_that_cannot_reach_maintenance() -> None:
 
 
 def test_a_part_of_the_call_is_sent_if_it_reaches_maintenance() -> None:
-    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(20.0, 0.5), **TOP_UP)  # type: ignore[arg-type]
+    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(20.0, 0.5), **TOP_UP)
     done = run(net, ["C=-5.5%"])
     assert done.total("topped_up") == pytest.approx(10.0, abs=1e-9)
     assert not done.hit(Flow.LIQUIDATION)
 
 
 def test_nothing_is_sent_where_transfers_are_shut() -> None:
-    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(100.0, 1.0), transfers_open=False, **TOP_UP)  # type: ignore[arg-type]
+    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(100.0, 1.0), transfers_open=False, **TOP_UP)
     assert run(net, ["C=-5.5%"]).hit(Flow.LIQUIDATION) == {"L"}
     assert not run(net, ["C=-5.5%", "transfers:X=on"]).hit(Flow.LIQUIDATION)
 
 
 def test_a_purse_is_shared_pro_rata_to_need() -> None:
-    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(100.0, 0.6), **TOP_UP)  # type: ignore[arg-type]
+    net = venue({"L": (10.0, 100.0, 60.0), "M": (0.0, 0.0, 0.0)}, tables=owner(100.0, 0.6), **TOP_UP)
     done = run(isolated(net, "L", 20.0, 100.0, 120.0), ["C=-5.5%"])
     # needs 42.25 and 84.5, purse 60: 20 and 40
     assert done.balance("L") == pytest.approx(-940.0 + 20.0, abs=1e-9)
@@ -200,7 +208,8 @@ def two_coins(quantity: float, cash: float, coins: dict[str, float], depth: floa
         tables={
             "more_asset": frame("id price", *prices.items()),
             "more_market": frame(
-                "exchange asset instrument price depth collateral_haircut", *(("X", coin, "spot", usd, depth, 0.1) for coin, usd in prices.items())
+                "exchange asset instrument price depth collateral_haircut",
+                *(("X", coin, "spot", usd, depth, 0.1) for coin, usd in prices.items()),
             ),
             "more_collateral": frame("owner asset exchange quantity", *(("L", coin, "X", units) for coin, units in coins.items())),
         },
@@ -242,7 +251,7 @@ def test_opposite_orders_net_and_fill_at_the_price_of_the_net_order() -> None:
     assert done.hit(Flow.LIQUIDATION) == {"L", "S"}
     k = K / 100.0
     average = 95.0 * (1 - math.exp(-20 * k)) / (20 * k)
-    (_, usd), = done.state.journal.usd[Flow.LIQUIDATION]
+    ((_, usd),) = done.state.journal.usd[Flow.LIQUIDATION]
     assert usd.sum() == pytest.approx(40 * average, abs=1e-6)
     assert done.total("bad_debt") >= 30 * (100 - average) - 150.0 - 1e-6
     assert done.price() == pytest.approx(95.0 * math.exp(-20 * k), rel=1e-9)

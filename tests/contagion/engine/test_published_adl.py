@@ -24,7 +24,7 @@ FLOX = [(0.0, 0.005, 100.0)]
 def fall(accounts: dict[str, tuple[float, float, float]], mark: float, *, start: float = 100.0, **more: object) -> Run:
     """Flox puts the mark at a price at once; here the coin falls to it on a book that nothing moves."""
     rules: dict[str, object] = {"brackets": FLOX, "tier_form": "flat", "adl_form": "cash", "adl_rank": "profit_equity", **more}
-    return run(venue(accounts, price=start, **rules), [f"depeg:C={mark / start!r}"])  # type: ignore[arg-type]
+    return run(venue(accounts, price=start, **rules), [f"depeg:C={mark / start!r}"])
 
 
 def absorbed(done: Run) -> dict[str, float]:
@@ -110,11 +110,13 @@ def test_zero_equity_and_the_floor_of_a_bracket() -> None:
     assert [state.maintenance[done.account(name)] for name in accounts] == pytest.approx([0.495, 4950.0], abs=TOLERANCE)
 
 
-@pytest.mark.parametrize("rules", [{"loss_rule": "adl", "adl_form": "position"}, {"loss_rule": "adl", "adl_form": "cash"}, {"loss_rule": "socialise"}])
+@pytest.mark.parametrize(
+    "rules", [{"loss_rule": "adl", "adl_form": "position"}, {"loss_rule": "adl", "adl_form": "cash"}, {"loss_rule": "socialise"}]
+)
 def test_a_winner_can_only_be_paid_what_the_loser_had(rules: dict[str, str]) -> None:
     # OKX on its clawback of July 2018 (copy at vidyoda.com/6023), read as linear contracts in USD: 10 long and 10 short at 1
     # with a margin of 1 each, no fund, price 0.1: 9 due, 1 there, 8 short
-    done = run(venue({"L": (10.0, 1.0, 1.0), "S": (-10.0, 1.0, 1.0)}, price=1.0, **rules), ["C=-90%"])  # type: ignore[arg-type]
+    done = run(venue({"L": (10.0, 1.0, 1.0), "S": (-10.0, 1.0, 1.0)}, price=1.0, **rules), ["C=-90%"])
     assert done.equity("S") - 1.0 == pytest.approx(1.0, abs=1e-9)
     assert done.equity("L") == pytest.approx(0.0, abs=1e-9)
     assert done.house() == pytest.approx(1e6, abs=1e-9)
@@ -248,3 +250,32 @@ def test_scores_use_the_markets_of_the_bankrupt_only() -> None:
     done = run(net, ["C=-20%", "D=-20%"])
     assert done.hit(Flow.ADL_WINNER) == {"S"}
     assert done.quantity("O", "D") == -100.0
+
+
+def test_a_bankrupt_loan_has_nobody_to_deleverage_and_goes_to_the_book() -> None:
+    # 10 D are lent against 150 USD where D has no perpetual
+    net = venue(
+        {"Lent": (0.0, 0.0, 250.0)},
+        loss_rule="adl",
+        tables={
+            "more_asset": frame("id price", ("D", 10.0)),
+            "more_market": frame("exchange asset instrument price depth", ("X", "D", "spot", 10.0, 1e6)),
+            "more_margin_tier": frame("exchange asset floor maintenance_rate max_leverage", ("X", "D", 0.0, 0.05, 5.0)),
+            "more_margin": frame("owner asset exchange quantity entry_price", ("Lent", "D", "X", -10.0, 10.0)),
+        },
+    )
+    done = run(net, ["D=+300%"])
+    # 350 of cash in all, the loan costs 400 and a little to buy back
+    assert done.when(Flow.LIQUIDATION) == [1]
+    assert (done.quantity("Lent", "D"), done.balance("Lent")) == (0.0, 0.0)
+    assert done.total("house_paid") == pytest.approx(50.0, rel=1e-2)
+
+
+def test_doubles_stay_equal_after_they_were_deleveraged_once() -> None:
+    """A third of a step of the ledger cannot be shared; it must not decide who pays the next shortfall alone."""
+    accounts = {"A": (1.0, 100.0, 19.1), "B": (1.0, 100.0, 32.3), "S": (-1.0, 100.0, 500.0), "T": (-1.0, 100.0, 500.0), "U": (-1.0, 100.0, 500.0)}
+    net = venue(accounts, loss_rule="adl", adl_form="cash")
+    done = run(net, stages(["C=-30%"], [f"depeg:C={1 / 3!r}"]))
+    assert [len(who) for _, who, _ in done.state.journal.accounts[Flow.ADL_WINNER]] == [3, 3]
+    assert done.equity("S") == pytest.approx(done.equity("T"), abs=1e-6)
+    assert done.equity("S") == pytest.approx(done.equity("U"), abs=1e-6)

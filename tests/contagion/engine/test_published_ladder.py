@@ -24,7 +24,9 @@ LINEAR = Settings(impact="linear")
 def closed(prepared: Prepared, shock: float) -> int:
     """Longs that are liquidated under a relative fall of the price."""
     stage = {"shocks": [Shock(kind="price", target="COIN", value=-shock)]}
-    changed = Prepared(prepared.system, Scenario.model_validate({"stages": [stage]}), prepared.entering * 0 + ((np.empty(0, np.int64),) * 4,))
+    changed = Prepared(
+        prepared.system, Scenario.model_validate({"stages": [stage]}), prepared.entering * 0 + ((np.empty(0, np.int64),) * 4,)
+    )
     state = simulate(changed, settings=LINEAR).state
     return sum(len(who) for _, who, _ in state.journal.accounts[Flow.LIQUIDATION])
 

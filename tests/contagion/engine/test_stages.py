@@ -172,7 +172,9 @@ def test_throughput_is_one_limit_for_all_that_an_exchange_closes() -> None:
     assert max(closed.values()) <= 100.0 * (1 + 1e-9)
 
 
-def entering(side: str = "long", *, leverage: float = 5.0, accounts: int = 2, duration: float = 0.0, notional: float = 1000.0) -> dict[str, object]:
+def entering(
+    side: str = "long", *, leverage: float = 5.0, accounts: int = 2, duration: float = 0.0, notional: float = 1000.0
+) -> dict[str, object]:
     entry = {"asset": "C", "exchange": "X", "side": side, "notional": notional, "leverage": leverage, "accounts": accounts}
     return {"enter": [entry], "duration": duration}
 
@@ -215,7 +217,15 @@ def stopping(stop: float, goal: float, quantity: float = 10.0, cash: float = 100
 
 @pytest.mark.parametrize(
     ("quantity", "shock", "closes"),
-    [(10.0, -5, True), (10.0, -4.9, False), (10.0, 10, True), (10.0, 9.9, False), (-10.0, -10, True), (-10.0, 5, True), (-10.0, 4.9, False)],
+    [
+        (10.0, -5, True),
+        (10.0, -4.9, False),
+        (10.0, 10, True),
+        (10.0, 9.9, False),
+        (-10.0, -10, True),
+        (-10.0, 5, True),
+        (-10.0, 4.9, False),
+    ],
 )
 def test_stops_and_goals_are_voluntary_closes(quantity: float, shock: float, closes: bool) -> None:  # noqa: FBT001
     stop, goal = (95.0, 110.0) if quantity > 0 else (105.0, 90.0)
