@@ -22,6 +22,7 @@ from contagion.settings import Settings
 from contagion.state import initial_state
 from contagion.steps.arbitrage import arbitrage
 from contagion.steps.execution import depth_now, execute_orders
+from contagion.steps.holdings import held_units
 from contagion.steps.prices import decay_impact, set_prices
 from contagion.steps.recovery import clear_state
 from contagion.steps.redemption import redeem, set_redemption_values
@@ -214,8 +215,8 @@ class _Run:
         from contagion.state import Status
 
         state = self.state
-        closing = (state.status == Status.LIQUIDATING) | (state.status == Status.OWNER_DEFAULTED)
-        return bool((closing & (state.gross > 0)).any() or state.watch.size)
+        closing = np.flatnonzero((state.status == Status.LIQUIDATING) | (state.status == Status.OWNER_DEFAULTED))
+        return bool(held_units(state, closing).any() or state.watch.size)
 
     def _stages(self, *, settled: bool) -> None:
         """Apply the stages that are due: at their round or time, else when everything before has settled."""

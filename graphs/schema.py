@@ -174,7 +174,13 @@ EXCHANGE = Table(
         Column("slice_fraction", "float", "share closed a round under `slice`", default=0.2, low=0.0, high=1.0, open_low=True),
         Column("slice_above", "float", "notional of a position above which `slice` slices", "USD", default=0.0, low=0.0),
         Column("target_ratio", "float", "margin balance over maintenance that `target` restores", default=1.0, low=1.0),
-        Column("backstop", "float", "the vault takes an account whose margin balance is below this share of maintenance; empty = never", low=0.0, high=1.0),
+        Column(
+            "backstop",
+            "float",
+            "the vault takes an account whose margin balance is below this share of maintenance; empty = never",
+            low=0.0,
+            high=1.0,
+        ),
         Column("vault_unwind", "float", "share of each quantity taken over that the vault closes a round", default=0.0, low=0.0, high=1.0),
         Column("liquidation_fee", "float", "fraction of the notional closed, to the insurance fund", default=0.0, low=0.0, high=1.0),
         Column("loss_rule", "string", "who pays after the fund", default="adl", choices=("adl", "socialise", "none")),
@@ -189,14 +195,23 @@ EXCHANGE = Table(
         Column("adl_price", "string", "price of an ADL close", default="bankruptcy", choices=("bankruptcy", "mark", "previous_mark")),
         Column("tier_form", "string", "how brackets make a maintenance margin", default="marginal", choices=("marginal", "flat")),
         Column("mark_oracle", "string", "source of marks", default="internal", choices=("internal", "index", "median")),
-        Column("collateral_oracle", "string", "source of the collateral index", default="internal", choices=("internal", "index", "median")),
+        Column(
+            "collateral_oracle", "string", "source of the collateral index", default="internal", choices=("internal", "index", "median")
+        ),
         Column("outlier", "float", "distance from the median beyond which a source does not count; 10 is never", default=0.05, low=0.0),
         Column("redemption_weight", "float", "share of the redemption value in the index of a stablecoin", default=0.0, low=0.0, high=1.0),
         Column("halt_rounds", "int", "rounds that a market stops beyond its price band", "rounds", default=1, low=1),
         _flag("transfers_open", "deposits and withdrawals work", default=True),
         _flag("arbitrage_open", "arbitrageurs can trade here", default=True),
         _flag("outage", "orders, transfers and arbitrage stopped, marks frozen", default=False),
-        Column("throughput", "float", "most that is closed in a second, under a clock; empty = no limit", "USD a second", low=0.0, open_low=True),
+        Column(
+            "throughput",
+            "float",
+            "most that is closed in a second, under a clock; empty = no limit",
+            "USD a second",
+            low=0.0,
+            open_low=True,
+        ),
     ),
     key=("id",),
 )
@@ -244,7 +259,9 @@ MARKET = Table(
         Column("instrument", "string", "spot or perpetual future", required=True, choices=("spot", "perp")),
         Column("price", "float", "mid price", "USD", required=True, low=0.0, open_low=True),
         Column("depth", "float", "amount that moves the mid price by 1 %, one side", "USD", required=True, low=0.0, open_low=True),
-        Column("collateral_haircut", "float", "share of the coin's value that is no margin; 1 = not accepted", default=1.0, low=0.0, high=1.0),
+        Column(
+            "collateral_haircut", "float", "share of the coin's value that is no margin; 1 = not accepted", default=1.0, low=0.0, high=1.0
+        ),
         Column("index_weight", "float", "weight in the index over exchanges", default=1.0, low=0.0),
         Column("price_band", "float", "move beyond which the market stops; empty = none", low=0.0, open_low=True),
     ),

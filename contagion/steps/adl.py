@@ -33,7 +33,10 @@ def bankruptcy_prices(state: State, rows: Ints, account: Ints) -> Floats:
     """
     mark = state.books.mark[state.system.accounts.market[rows]]
     quantity = state.quantity[rows]
-    share = np.abs(quantity) * mark / state.gross[account]
+    with np.errstate(invalid="ignore"):
+        share = np.abs(quantity) * mark / state.gross[account]
+    # nothing that it holds is worth anything: by units
+    share = np.where(state.gross[account] > 0, share, np.abs(quantity) / held_units(state, account))
     return mark - state.equity[account] * share / quantity
 
 

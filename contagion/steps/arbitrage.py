@@ -71,12 +71,14 @@ def _level(state: State, coin: int, where: Ints, depth: Floats) -> None:
         return
     fill = execute(form, price, start, depth, units)
     usd = snap(-units * fill.average, quantum)
+    cost = float(-usd[units > 0].sum())
+    if cost <= 0:  # what is bought costs less than the ledger can tell: the capacity is spent
+        return
     books.price[where] = np.where(units != 0, fill.price, price)
     books.quantity[where] -= units
     books.cash[where] -= usd
     books.desk_quantity[where] += units
     books.desk_cash[where] += usd
-    cost = float(-usd[units > 0].sum())
     state.desk_capacity[coin] = max(state.desk_capacity[coin] - cost, 0.0)
     if state.flows is not None:
         perp = system.markets.perp[where]

@@ -213,7 +213,7 @@ def _set_price(state: State, price: Floats, net: Floats) -> None:
     books.price = np.where(moved, price, books.price)
     with np.errstate(divide="ignore"):
         books.largest_move = np.maximum(books.largest_move, np.abs(np.log(books.price / markets.price)))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         beyond = np.abs(books.price / books.band_base - 1.0) > markets.band
     beyond &= state.open_markets()
     if beyond.any():

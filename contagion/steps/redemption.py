@@ -80,6 +80,8 @@ def _redeem_coin(state: State, coin: int) -> None:
         return
     fill = execute(state.settings.impact, price, start, depth, units)
     cost = snap(units * fill.average, quantum)
+    if not cost.any():  # what is bought costs less than the ledger can tell: the capacity is spent
+        return
     books.price[cheap] = np.where(units > 0, fill.price, price)
     paid = snap(units * value, quantum)
     books.coins[cheap] -= units

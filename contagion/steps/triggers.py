@@ -19,6 +19,7 @@ from contagion.orders import Orders
 from contagion.state import Status, places_between
 from contagion.steps.backstop import back_stop
 from contagion.steps.close_out import close_outs, within_throughput
+from contagion.steps.holdings import held_units
 from contagion.steps.issuers import issuer_orders
 from contagion.steps.leverage import leverage_orders
 from contagion.steps.margin_calls import breached_accounts, top_up
@@ -54,8 +55,8 @@ def trigger(state: State) -> Triggered:
         breached = top_up(state, breached)
         _note_first_breach(state, breached)
         breached = back_stop(state, breached)
-    liquidating = np.flatnonzero((state.status == Status.LIQUIDATING) & (state.gross > 0))
-    candidates = np.concatenate([breached[state.gross[breached] > 0], liquidating])
+    # what they hold, not what it is worth: a position at a price of zero is closed too
+    candidates = _holding(state, np.concatenate([breached, np.flatnonzero(state.status == Status.LIQUIDATING)]))
     bankrupt = uncovered(state, candidates)
     closing = np.setdiff1d(candidates, bankrupt, assume_unique=True)
     fresh = closing[state.status[closing] == Status.OPEN]
@@ -70,6 +71,11 @@ def trigger(state: State) -> Triggered:
     issuer_orders(state, orders)
     _impose(state, orders)
     return Triggered(orders, bankrupt)
+
+
+def _holding(state: State, accounts: Ints) -> Ints:
+    """Those of some accounts that have positions."""
+    return accounts[held_units(state, accounts) > 0]
 
 
 def mark_defaults(state: State) -> None:
@@ -107,7 +113,7 @@ def uncovered(state: State, accounts: Ints) -> Ints:
 
 def _close(state: State, orders: Orders, fresh: Ints, waiting: Ints) -> None:
     """Close breached accounts by the rule of their exchange, and whole those whose orders wait or whose owner has failed."""
-    failed = np.flatnonzero((state.status == Status.OWNER_DEFAULTED) & (state.gross > 0))
+    failed = _holding(state, np.flatnonzero(state.status == Status.OWNER_DEFAULTED))
     if not fresh.size and not waiting.size and not failed.size:
         return
     whole = np.array([rule == "full" for rule in state.system.exchanges.liquidation])[state.system.accounts.exchange[fresh]]
@@ -165,7 +171,7 @@ def _unwind_vaults(state: State, orders: Orders) -> None:
 
 def _sell_coins(state: State, orders: Orders, breached: Ints) -> None:
     """Closed accounts with a debt, and lending accounts whose coins no longer cover it, sell coins worth the debt at mid."""
-    indebted = breached[(state.gross[breached] == 0) & (state.balance[breached] < 0)]
+    indebted = breached[(held_units(state, breached) == 0) & (state.balance[breached] < 0)]
     state.status[indebted] = Status.LIQUIDATING
     accounts = distinct(indebted, state.watch)
     if not accounts.size:

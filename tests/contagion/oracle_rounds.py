@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 K = -math.log(0.99)
 TINY = 1e-6
-DEBT = -1e-7
-"""USD below zero down to which rounding of floats leaves no debt."""
+DEBT = -1e-7  # down to this, rounding of floats leaves no debt
 CLOSING = ("liquidating", "defaulted")
 
 
@@ -55,7 +54,7 @@ def triggers(run: Oracle) -> tuple[list[Any], list[Any], list[Account]]:
         and not run.rule[a.exchange]["outage"]
     ]
     breached = top_up(run, breached)
-    candidates = [a for a in breached if a.gross > 0] + [a for a in run.accounts if a.status == "liquidating" and a.gross > 0]
+    candidates = [a for a in breached if not a.flat()] + [a for a in run.accounts if a.status == "liquidating" and not a.flat()]
     bankrupt = uncovered(run, candidates)
     orders: list[Any] = []
     busy = set()
@@ -73,7 +72,7 @@ def triggers(run: Oracle) -> tuple[list[Any], list[Any], list[Account]]:
                 orders.append(("liquidation", account, market, -math.copysign(units, q)))
         busy.add(id(account))
     orders += other_closes(run, busy)
-    indebted = [a for a in breached if a.gross == 0 and a.b < DEBT]
+    indebted = [a for a in breached if a.flat() and a.b < DEBT]
     for account in indebted:
         account.status = "liquidating"
     return orders, coin_sales(run, indebted + run.watch), bankrupt
@@ -293,7 +292,8 @@ def deleverage(run: Oracle, bankrupt: list[Account]) -> None:
         price = {}
         for a in losers:
             q = a.positions[market][0]
-            own = mark - a.equity * abs(q) * mark / a.gross / q
+            share = abs(q) * mark / a.gross if a.gross else abs(q) / sum(abs(held[0]) for held in a.positions.values())
+            own = mark - a.equity * share / q
             price[id(a)] = {"bankruptcy": own, "mark": mark, "previous_mark": run.before[market]}[rule]
         mean = sum(price[id(a)] * abs(a.positions[market][0]) for a in losers) / wanted
         for a in losers:
@@ -350,7 +350,6 @@ def take_cash(run: Oracle, short: list[Account], rest: dict[int, float]) -> floa
         had = {m: abs(q) * run.book[m]["price"] for m, q in a.start.items()}
         for m, size in had.items():
             wanted[m, 1 if a.start[m] > 0 else -1] += rest[id(a)] * size / sum(had.values())
-    taken = 0.0
     plans = []
     for (market, side), usd in wanted.items():
         ties = ranked(run, market, -side, short)
@@ -358,8 +357,7 @@ def take_cash(run: Oracle, short: list[Account], rest: dict[int, float]) -> floa
         plans += [(a, market, allot(ties, usd, most).get(id(a), 0.0)) for tie in ties for a in tie]
     for a, market, usd in plans:
         charge(a, market, usd)
-        taken += usd
-    return max(sum(rest.values()) - taken, 0.0)
+    return max(sum(rest.values()) - sum(usd for _, _, usd in plans), 0.0)
 
 
 def socialise(run: Oracle, x: str, short: list[Account], left: float) -> float:

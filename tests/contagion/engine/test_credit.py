@@ -223,7 +223,7 @@ def test_what_is_paid_is_pro_rata_within_and_in_order_of_seniority(seed: int) ->
 
 
 def active_set(exposure: np.ndarray, shock: np.ndarray) -> np.ndarray:
-    """Linear DebtRank by the active set of model.md, section 7: h_U = (I - Λ_UU)⁻¹(h⁰_U + Λ_UD·1), h_D = 1."""
+    """Linear DebtRank by its active set: h_U = (I - Λ_UU)⁻¹(h⁰_U + Λ_UD·1), h_D = 1."""
     down = np.zeros(shock.size, dtype=bool)
     while True:
         up = ~down

@@ -214,3 +214,25 @@ def test_stages_of_default_keep_the_first_round() -> None:
     done = run(venue({}, tables=tables), stages(["loss:F=60"], ["loss:F=60"]))
     events = [event for event in done.state.journal.events if event[1] == "default"]
     assert [event[0] for event in events] == [0]
+
+
+@pytest.mark.parametrize("rules", [{}, {"loss_rule": "adl"}, {"loss_rule": "adl", "adl_form": "cash"}, {"loss_rule": "socialise"}])
+def test_a_position_at_a_price_of_zero_is_still_closed_and_its_debt_paid(rules: dict[str, str]) -> None:
+    """Under linear impact A's sale takes the price to its floor, where B's contracts are worth nothing but are still there."""
+    accounts = {"A": (10.0, 100.0, 61.0), "B": (10.0, 100.0, 110.0), "S": (-20.0, 100.0, 5000.0)}
+    done = run(venue(accounts, depth=10.0, **rules), ["C=-6%"], impact="linear")
+    assert done.price() == 0.0
+    assert (done.quantity("A"), done.quantity("B")) == (0.0, 0.0)
+    assert (done.status("B"), done.balance("B")) == (Status.CLOSED, pytest.approx(0.0, abs=1e-6))
+    assert done.outcome.reason == "settled"
+    # B paid 1,000 with 110
+    lost = done.total("house_paid") + 5000.0 - 20 * (0.0 - 100.0) - done.equity("S") if rules else done.total("house_paid")
+    assert lost >= 890.0 - 1e-6
+
+
+def test_a_failed_owners_position_at_a_price_of_zero_is_closed() -> None:
+    tables = {"trader": frame("id cash", ("A", 0.0), ("F", 10.0), ("Rest", 0.0))}
+    net = venue({"A": (10.0, 100.0, 50.0), "F": (1.0, 100.0, 110.0)}, depth=10.0, tables=tables)
+    done = run(net, ["C=-6%", "default:F"], impact="linear")
+    assert done.quantity("F") == 0.0
+    assert done.outcome.reason == "settled"

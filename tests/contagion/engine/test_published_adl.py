@@ -273,7 +273,13 @@ def test_a_bankrupt_loan_has_nobody_to_deleverage_and_goes_to_the_book() -> None
 
 def test_doubles_stay_equal_after_they_were_deleveraged_once() -> None:
     """A third of a step of the ledger cannot be shared; it must not decide who pays the next shortfall alone."""
-    accounts = {"A": (1.0, 100.0, 19.1), "B": (1.0, 100.0, 32.3), "S": (-1.0, 100.0, 500.0), "T": (-1.0, 100.0, 500.0), "U": (-1.0, 100.0, 500.0)}
+    accounts = {
+        "A": (1.0, 100.0, 19.1),
+        "B": (1.0, 100.0, 32.3),
+        "S": (-1.0, 100.0, 500.0),
+        "T": (-1.0, 100.0, 500.0),
+        "U": (-1.0, 100.0, 500.0),
+    }
     net = venue(accounts, loss_rule="adl", adl_form="cash")
     done = run(net, stages(["C=-30%"], [f"depeg:C={1 / 3!r}"]))
     assert [len(who) for _, who, _ in done.state.journal.accounts[Flow.ADL_WINNER]] == [3, 3]
