@@ -54,7 +54,9 @@ def top_up(state: State, breached: Ints) -> Ints:
     asked = breached[callable_]
     if not asked.size:
         return breached
-    need = snap_up(np.maximum(initial_margin(state, asked), state.maintenance[asked]) - state.margin[asked], system.quantum)
+    # just above maintenance where a market asks for no more: at it an account would still be in breach
+    least = state.maintenance[asked] + 2 * TIE * state.gross[asked] + system.quantum
+    need = snap_up(np.maximum(initial_margin(state, asked), least) - state.margin[asked], system.quantum)
     owner = owner[callable_]
     total = group_sum(owner, need, system.nodes.count)[owner]
     sent = np.where(total <= purse[owner], need, snap_down(need * (purse[owner] / total), system.quantum))

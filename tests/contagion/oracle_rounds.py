@@ -109,7 +109,7 @@ def top_up(run: Oracle, breached: list[Account]) -> list[Account]:
         if purse > 0 and a.gross > 0 and run.rule[a.exchange]["transfers_open"] and a.owner not in run.failed:
             sizes = {m: abs(q) * run.mark[m] for m, (q, _) in a.positions.items() if q and run.tiers.get(m)}
             initial = sum(size / run.bracket(m, size)["max_leverage"] for m, size in sizes.items())
-            need[id(a)] = math.ceil(1e8 * (max(initial, a.need) - a.margin)) / 1e8
+            need[id(a)] = max(initial, a.need + 2e-12 * a.gross + 1e-8) - a.margin
     sent = {}
     for a in breached:
         if id(a) in need:
@@ -335,8 +335,7 @@ def waterfall(run: Oracle, accounts: list[Account], spent: dict[str, float]) -> 
         run.house[x] -= left
         spent[x] += pays + left
         for a in short:
-            a.b = 0.0
-        run.stirred = True
+            a.b, run.stirred = 0.0, True
 
 
 def charge(a: Account, market: Any, usd: float) -> None:
@@ -350,7 +349,7 @@ def take_cash(run: Oracle, short: list[Account], rest: dict[int, float]) -> floa
         had = {m: abs(q) * run.book[m]["price"] for m, q in a.start.items()}
         for m, size in had.items():
             wanted[m, 1 if a.start[m] > 0 else -1] += rest[id(a)] * size / sum(had.values())
-    plans = []
+    plans: list[tuple[Account, Any, float]] = []
     for (market, side), usd in wanted.items():
         ties = ranked(run, market, -side, short)
         most = {id(a): a.positions[market][0] * (run.mark[market] - a.positions[market][1]) for tie in ties for a in tie}

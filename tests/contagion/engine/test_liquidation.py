@@ -255,3 +255,17 @@ def test_opposite_orders_net_and_fill_at_the_price_of_the_net_order() -> None:
     assert usd.sum() == pytest.approx(40 * average, abs=1e-6)
     assert done.total("bad_debt") >= 30 * (100 - average) - 150.0 - 1e-6
     assert done.price() == pytest.approx(95.0 * math.exp(-20 * k), rel=1e-9)
+
+
+@pytest.mark.parametrize("price", [1.0, 3.0, 7.0, 0.3])
+def test_a_margin_call_where_no_margin_is_asked_for_is_met_too(price: float) -> None:
+    """Without brackets an account is in breach at zero: a call restores it to just above, whatever rounding does."""
+    tables = owner(1000.0, 1.0) | {
+        "more_asset": frame("id price", ("D", price)),
+        "more_market": frame("exchange asset instrument price depth", ("X", "D", "spot", price, 1e6)),
+        "more_margin": frame("owner asset exchange quantity entry_price", ("L", "D", "X", -10.0, price)),
+    }
+    net = venue({"L": (0.0, 0.0, 3.3 * price), "M": (0.0, 0.0, 0.0)}, tables=tables)
+    done = run(net, ["D=+50%"])
+    assert done.total("topped_up") == pytest.approx(1.7 * price, abs=1e-6)
+    assert not done.hit(Flow.LIQUIDATION)
