@@ -114,7 +114,9 @@ class Audit:
         if self._ledger is None:
             self._ledger = inside
         moved = state.flows.ledger if state.flows is not None else np.zeros(count)
-        gross = group_sum(system.accounts.exchange, np.abs(state.balance), count) + np.abs(inside) + np.abs(moved)
+        # a squeeze can take both sides of the ledger far beyond what is left in sum
+        gross = group_sum(system.accounts.exchange, np.abs(state.balance), count) + np.abs(state.fund) + np.abs(state.house)
+        gross += group_sum(markets.exchange, np.abs(state.books.cash) + np.abs(state.books.desk_cash), count) + np.abs(moved)
         self._keep(state, "I2", inside - self._ledger - moved, gross)
 
     def _coins(self, state: State) -> None:
