@@ -167,7 +167,7 @@ class Audit:
         owner = np.repeat(np.arange(accounts.count), np.diff(accounts.coin_start))
         priced = group_sum(state.position_account, moved, accounts.count)
         priced += group_sum(owner, state.coin_quantity * (books.index - last.index)[coin_market], accounts.count)
-        size = np.abs(state.balance) + state.gross + np.abs(last.equity) + np.abs(flows.account)
+        size = np.abs(state.balance) + state.gross + np.abs(last.equity) + flows.turnover
         size += group_sum(owner, state.coin_quantity * books.index[coin_market], accounts.count)
         self._keep(state, "I5 accounts", state.equity - last.equity - flows.account - priced, size)
 

@@ -19,6 +19,8 @@ class Flows:
     account, node, book, desk
         USD that came to each account, node (outside its accounts), book account and arbitrage account, at the prices that
         each of them uses.
+    turnover
+        The same for accounts, without signs: what came and went, against which a rounding is small or not.
     ledger
         USD that entered each exchange's ledger from outside it, signed.
     burned
@@ -32,6 +34,7 @@ class Flows:
 
     def __init__(self, system: System) -> None:
         self.account: Floats = np.zeros(system.accounts.count)
+        self.turnover: Floats = np.zeros(system.accounts.count)
         self.node: Floats = np.zeros(system.nodes.count)
         self.book: Floats = np.zeros(system.markets.count)
         self.desk: Floats = np.zeros(system.markets.count)
@@ -43,6 +46,7 @@ class Flows:
     def to_accounts(self, accounts: Ints, usd: Floats) -> None:
         """Add USD to accounts."""
         np.add.at(self.account, accounts, usd)
+        np.add.at(self.turnover, accounts, np.abs(usd))
 
     def to_nodes(self, nodes: Ints, usd: Floats) -> None:
         """Add USD to nodes."""
@@ -60,7 +64,7 @@ class Flows:
 
     def clear(self) -> None:
         """Forget what the last audit has seen; transfers and burned units stay, they are counted from the start."""
-        for array in (self.account, self.node, self.book, self.desk):
+        for array in (self.account, self.turnover, self.node, self.book, self.desk):
             array[:] = 0.0
         self.stated = 0.0
         self.pairs.clear()
