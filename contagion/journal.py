@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -45,12 +45,10 @@ class Journal:
 
     Attributes
     ----------
-    rounds
-        One mapping of scalars a round.
     units
         Units traded by kind of flow: a list of (round, array over markets) each.
-    sides
-        Forced closes of long positions in units, likewise.
+    longs
+        The part of the units that closed long positions, likewise.
     usd
         The same at the price of the trade, USD.
     series
@@ -59,10 +57,11 @@ class Journal:
     events
         Tuples (round, event, node, exchange, coin, usd, detail), -1 where it does not apply.
     accounts
-        By kind of flow: arrays (round, accounts, USD, units × start price) of what hit each account.
+        By kind of flow: (round, accounts, USD closed) of what hit each account.
+    amounts
+        By name, such as ``bad_debt``: (round, USD by exchange).
     """
 
-    rounds: list[dict[str, Any]] = field(default_factory=list)
     units: defaultdict[Flow, list[tuple[int, Floats]]] = field(default_factory=lambda: defaultdict(list))
     longs: defaultdict[Flow, list[tuple[int, Floats]]] = field(default_factory=lambda: defaultdict(list))
     usd: defaultdict[Flow, list[tuple[int, Floats]]] = field(default_factory=lambda: defaultdict(list))
