@@ -110,10 +110,15 @@ def _words(condition: Condition) -> str:
     return f"(d) bad debt is {condition.value:.1f}× all insurance funds together"
 
 
+def conditions_of(cascade: Cascade) -> tuple[Condition, ...]:
+    """The four conditions of the system-wide test, (a) to (d)."""
+    return (_induced(cascade), _exchanges(cascade), _stablecoins(cascade), _bad_debt(cascade))
+
+
 def judge(cascade: Cascade) -> Verdict:
     """Apply the system-wide test."""
     outcome, benchmark = cascade.outcome, cascade.benchmark
-    conditions = (_induced(cascade), _exchanges(cascade), _stablecoins(cascade), _bad_debt(cascade))
+    conditions = conditions_of(cascade)
     loss, plain = gross_loss(outcome), gross_loss(benchmark)
     state = outcome.state
     changed = np.abs(state.node_equity - outcome.initial.node_equity) > 16 * state.system.quantum

@@ -63,11 +63,15 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Coins:
-    """Coins: ``price`` USD where no market quotes them, ``lot`` units; the rest is for stablecoins (NaN peg: an asset)."""
+    """Coins: ``price`` USD where no market quotes them, ``lot`` units, ``volatility`` of the log price a day.
+
+    The rest is for stablecoins (NaN peg: an asset).
+    """
 
     names: tuple[str, ...]
     price: Floats
     lot: Floats
+    volatility: Floats
     peg: Floats
     supply: Floats
     promised: Floats

@@ -69,6 +69,7 @@ def compile_coins(net: Network, names: Names, markets: Markets) -> Coins:
         names=tuple(names.coin.to_pylist()),
         price=price,
         lot=lot,
+        volatility=np.concatenate([net.numbers("asset", "volatility")[assets], net.numbers("stablecoin", "volatility")[stables]]),
         peg=of_stables("peg", np.nan),
         supply=snap(supply, lot),
         promised=np.full(price.size, np.nan),

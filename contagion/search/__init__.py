@@ -1,0 +1,1 @@
+"""Search: which shocks, alone and together, make a network's run system-wide, how large they are, and how sure that is."""
