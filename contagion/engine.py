@@ -19,7 +19,7 @@ from contagion.entries import entrants, openings
 from contagion.flows import Flows
 from contagion.grid import group_sum, snap, snap_down
 from contagion.settings import Settings
-from contagion.state import initial_state
+from contagion.state import fork, initial_state
 from contagion.steps.arbitrage import arbitrage
 from contagion.steps.execution import depth_now, execute_orders
 from contagion.steps.holdings import held_units
@@ -101,6 +101,52 @@ class Prepared:
     entering: tuple[tuple[Ints, Ints, Floats, Floats], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A system valued before any shock under some settings: what many runs of both share, so that each need not begin there.
+
+    Attributes
+    ----------
+    settings
+        Under which it was valued; without credit claims they make no difference to it.
+    state
+        Never written to: a run works on a fork of it.
+    """
+
+    settings: Settings
+    state: State
+
+
+def open_system(system: System, settings: Settings | None = None) -> Opening:
+    """Value a system before any shock.
+
+    Examples
+    --------
+    >>> from contagion.compile import compile_system
+    >>> from graphs.toys import one_book_ladder
+    >>> open_system(compile_system(one_book_ladder())).state.round
+    0
+    """
+    settings = settings or Settings()
+    state = initial_state(system, settings)
+    _value_opening(state)
+    return Opening(settings, state)
+
+
+def _value_opening(state: State) -> None:
+    """Value the network before any shock: what issuers promise is what they cover then, at most the peg."""
+    set_prices(state, opening=True)
+    revalue_accounts(state)
+    set_redemption_values(state)
+    coins = state.system.coins
+    fields = {name: getattr(coins, name) for name in Coins.__slots__} | {"promised": state.redemption_value.copy()}
+    state.system = replace(state.system, coins=Coins(**fields))
+    set_prices(state, opening=True)
+    revalue_accounts(state)
+    clear_state(state)
+    state.books.previous_mark = state.books.mark.copy()
+
+
 def prepare(net: Network, scenario: Scenario, *, check: bool = True) -> Prepared:
     """Compile a network for a scenario.
 
@@ -124,15 +170,26 @@ def prepare(net: Network, scenario: Scenario, *, check: bool = True) -> Prepared
     return Prepared(system, scenario, tuple(stages))
 
 
-def simulate(prepared: Prepared, *, settings: Settings | None = None, audit: bool = False, progress: Progress | None = None) -> Outcome:
+def simulate(
+    prepared: Prepared,
+    *,
+    settings: Settings | None = None,
+    audit: bool = False,
+    progress: Progress | None = None,
+    opening: Opening | None = None,
+) -> Outcome:
     """Run a scenario on its compiled network.
 
     Parameters
     ----------
+    settings
+        How it is computed.
     audit
         Whether to check the eight identities in every round.
     progress
         Told about every round.
+    opening
+        Of the same system under the same settings, if there is one already; an audit begins before it and does without.
 
     Raises
     ------
@@ -147,42 +204,30 @@ def simulate(prepared: Prepared, *, settings: Settings | None = None, audit: boo
     >>> simulate(prepared, audit=True).reason
     'settled'
     """
-    return _Run(prepared, settings or Settings(), audit=audit, progress=progress).go()
+    return _Run(prepared, settings or Settings(), audit=audit, progress=progress, opening=opening).go()
 
 
 class _Run:
     """One run: the loop and what it schedules."""
 
-    def __init__(self, prepared: Prepared, settings: Settings, *, audit: bool, progress: Progress | None) -> None:
+    def __init__(self, prepared: Prepared, settings: Settings, *, audit: bool, progress: Progress | None, opening: Opening | None) -> None:
         self.prepared, self.settings, self.progress = prepared, settings, progress
         self.scenario = prepared.scenario
         self.clock = self.scenario.clock
         self.audit = Audit() if audit else None
-        system = prepared.system
-        self.state = initial_state(system, settings, Flows(system) if audit else None)
+        if audit or opening is None:
+            self.state = initial_state(prepared.system, settings, Flows(prepared.system) if audit else None)
+            _value_opening(self.state)
+        else:
+            self.state = fork(opening.state, settings)
+        self.initial = Initial(self.state.equity.copy(), self.state.node_equity.copy())
+        if self.audit is not None:
+            self.audit.check(self.state)
         if self.clock is not None:
             self.state.round_seconds = self.clock.round_seconds
         self.total = math.ceil(self.clock.duration / self.clock.round_seconds) if self.clock else None
         self.waiting: list[tuple[int, Stage]] = list(enumerate(self.scenario.stages))
         self.queue: list[tuple[int, Ints, Ints, Floats, Floats]] = []
-        self._promise()
-
-    def _promise(self) -> None:
-        """Value the network before any shock: what issuers promise is what they cover then, at most the peg."""
-        state = self.state
-        set_prices(state, opening=True)
-        revalue_accounts(state)
-        set_redemption_values(state)
-        coins = state.system.coins
-        fields = {name: getattr(coins, name) for name in Coins.__slots__} | {"promised": state.redemption_value.copy()}
-        state.system = replace(state.system, coins=Coins(**fields))
-        set_prices(state, opening=True)
-        revalue_accounts(state)
-        clear_state(state)
-        state.books.previous_mark = state.books.mark.copy()
-        self.initial = Initial(state.equity.copy(), state.node_equity.copy())
-        if self.audit is not None:
-            self.audit.check(state)
 
     def go(self) -> Outcome:
         """Take rounds until one of the reasons to stop."""

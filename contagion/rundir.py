@@ -26,6 +26,7 @@ from graphs.files import WriteError, staged_directory
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     import pandas as pd
 
@@ -207,17 +208,21 @@ def verify_run(path: str | os.PathLike[str], *, watch: Watch | None = None) -> V
     """
     first = Path(path)
     job, before = read_job(first)
-    _require_inputs(first / MANIFEST, job)
-    now = versions()
-    changed = tuple(
-        f"{name} {before.get(name, 'unknown')} then, {number} now" for name, number in now.items() if before.get(name) != number
-    )
+    refuse_inputs(first / MANIFEST, job.network, job.inputs)
     answer = carry_out(job) if watch is None else carry_out(job, watch=watch)
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
         write_run(answer, again)
-        names = sorted({file.name for place in (first, again) for file in place.iterdir()})
-        return Verification(tuple(FileCheck(name, _compare(first / name, again / name)) for name in names), changed)
+        return compare_directories(first, again, before)
+
+
+def compare_directories(first: Path, again: Path, before: Mapping[str, str]) -> Verification:
+    """Compare every file of two directories, and the versions of the first with those that are here."""
+    changed = tuple(
+        f"{name} {before.get(name, 'unknown')} then, {number} now" for name, number in versions().items() if before.get(name) != number
+    )
+    names = sorted({file.name for place in (first, again) for file in place.iterdir()})
+    return Verification(tuple(FileCheck(name, _compare(first / name, again / name)) for name in names), changed)
 
 
 def _compare(then: Path, now: Path) -> Literal["ok", "different", "missing", "unexpected"]:
@@ -228,15 +233,21 @@ def _compare(then: Path, now: Path) -> Literal["ok", "different", "missing", "un
     return "ok" if then.is_file() and filecmp.cmp(then, now, shallow=False) else "different"
 
 
-def _require_inputs(file: Path, job: Job) -> None:
-    """Refuse a network whose files are not those of the run."""
-    now = hash_inputs(job.network)
-    if job.inputs and not now:
-        raise RunError(f"{file}: its network {job.network!r} is not there; go where the run was made, or put the network back")
-    wrong = [name for name in sorted(job.inputs.keys() | now.keys()) if job.inputs.get(name) != now.get(name)]
+def refuse_inputs(file: Path, network: str, inputs: dict[str, str]) -> None:
+    """Refuse a network whose files are not those that a manifest names.
+
+    Raises
+    ------
+    RunError
+        If one has changed, is new or is gone.
+    """
+    now = hash_inputs(network)
+    if inputs and not now:
+        raise RunError(f"{file}: its network {network!r} is not there; go where the run was made, or put the network back")
+    wrong = [name for name in sorted(inputs.keys() | now.keys()) if inputs.get(name) != now.get(name)]
     if wrong:
-        what = ", ".join(f"{name} {_changed(name, job.inputs, now)}" for name in wrong)
-        raise RunError(f"{file}: its network {job.network!r} is not what was run: {what}; put the old files back, or run again")
+        what = ", ".join(f"{name} {_changed(name, inputs, now)}" for name in wrong)
+        raise RunError(f"{file}: its network {network!r} is not what was run: {what}; put the old files back, or run again")
 
 
 def _changed(name: str, before: dict[str, str], now: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from contagion.cascade import Cascade
 from contagion.compile import compile_system
-from contagion.engine import Prepared, simulate
+from contagion.engine import Prepared, open_system, simulate
 from contagion.measures import conditions_of, gross_loss, total_bad_debt
 from contagion.scenario import Scenario
 from contagion.settings import Settings
@@ -133,7 +133,9 @@ class Bench:
         self.system = system
         self.settings = settings or Settings()
         self.given = tuple(given)
-        self._plain = self.settings.model_copy(update={"feedback": False})
+        self.plain = self.settings.model_copy(update={"feedback": False})
+        self.opening = open_system(system, self.settings)
+        self.plain_opening = open_system(system, self.plain) if system.claims.amount.size else self.opening
 
     @classmethod
     def of(cls, net: Network, settings: Settings | None = None, given: Iterable[Shock] = ()) -> Bench:
@@ -163,7 +165,8 @@ class Bench:
     def cascade(self, shocks: Iterable[Shock]) -> Cascade:
         """Run a trial and its benchmark without feedback, with everything that a Cascade can tell of them."""
         prepared = Prepared(self.system, self.scenario(shocks), (_NOBODY,))
-        return Cascade(prepared, self.settings, simulate(prepared, settings=self.settings), simulate(prepared, settings=self._plain))
+        run = simulate(prepared, settings=self.settings, opening=self.opening)
+        return Cascade(prepared, self.settings, run, simulate(prepared, settings=self.plain, opening=self.plain_opening))
 
     def run(self, shocks: Iterable[Shock]) -> Trial:
         """Run a trial and judge it. Costs two runs of the engine."""

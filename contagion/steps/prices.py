@@ -44,22 +44,22 @@ def set_prices(state: State, *, opening: bool = False) -> None:
     """
     system, books = state.system, state.books
     markets, exchanges = system.markets, system.exchanges
-    spot, spot_weight = _sources(state, perp=False)
-    perp, perp_weight = _sources(state, perp=True)
-    state.coin_price = _first(index_price(spot, spot_weight, OUTLIER), index_price(perp, perp_weight, OUTLIER), state.coin_price)
-    known: dict[tuple[str, bool, float], Floats] = {}
+    price, weight = _sources(state)
+    known: dict[tuple[str, float], tuple[Floats, Floats]] = {}
 
-    def oracle(rule: str, outlier: float, *, perp_first: bool) -> Floats:
-        """Price by coin under an oracle, computed once for all exchanges that share it."""
-        key = (rule, perp_first, float(outlier))
+    def by_book(rule: str, outlier: float) -> tuple[Floats, Floats]:
+        """Spot and perpetual price by coin under an oracle, computed once for all exchanges that share it."""
+        key = (rule, float(outlier))
         if key not in known:
-            sources = ((perp, perp_weight), (spot, spot_weight)) if perp_first else ((spot, spot_weight), (perp, perp_weight))
-            if rule == "index":
-                known[key] = _first(*(index_price(*source, outlier) for source in sources))
-            else:
-                known[key] = _first(*(weighted_median(*source) for source in sources))
+            both = index_price(price, weight, outlier) if rule == "index" else weighted_median(price, weight)
+            known[key] = (both[: len(both) // 2], both[len(both) // 2 :])
         return known[key]
 
+    def oracle(rule: str, outlier: float, *, perp_first: bool) -> Floats:
+        spot, perp = by_book(rule, outlier)
+        return _first(perp, spot) if perp_first else _first(spot, perp)
+
+    state.coin_price = _first(*by_book("index", OUTLIER), state.coin_price)
     books.previous_mark = books.mark.copy()
     for exchange in range(len(exchanges.names)):
         if state.outage[exchange] and not opening:
@@ -72,19 +72,22 @@ def set_prices(state: State, *, opening: bool = False) -> None:
         mark = own_mark if mark_rule == OWN else _first(oracle(mark_rule, outlier, perp_first=True)[coin], own_mark)
         at = own_index if index_rule == OWN else _first(oracle(index_rule, outlier, perp_first=False)[coin], own_index)
         books.mark[here] = mark
-        weight, value = exchanges.redemption_weight[exchange], state.redemption_value[coin]
-        books.index[here] = np.where(np.isnan(value), at, (1.0 - weight) * at + weight * np.nan_to_num(value))
+        mixed, value = exchanges.redemption_weight[exchange], state.redemption_value[coin]
+        books.index[here] = np.where(np.isnan(value), at, (1.0 - mixed) * at + mixed * np.nan_to_num(value))
 
 
-def _sources(state: State, *, perp: bool) -> tuple[Floats, Floats]:
-    """Mids and index weights as coin × exchange; NaN and 0 where an exchange has no such book or has failed."""
+def _sources(state: State) -> tuple[Floats, Floats]:
+    """Mids and index weights as coin × exchange, spot books first, then perpetuals.
+
+    NaN and 0 where an exchange has no such book or has failed.
+    """
     system = state.system
-    markets = system.markets
-    shape = (len(system.coins.names), len(system.exchanges.names))
-    price, weight = np.full(shape, np.nan), np.zeros(shape)
-    use = (markets.perp == perp) & state.alive[markets.exchange] & (markets.weight > 0)
-    price[markets.coin[use], markets.exchange[use]] = state.books.price[use]
-    weight[markets.coin[use], markets.exchange[use]] = markets.weight[use]
+    markets, coins = system.markets, len(system.coins.names)
+    price, weight = np.full((2 * coins, len(system.exchanges.names)), np.nan), np.zeros((2 * coins, len(system.exchanges.names)))
+    use = np.flatnonzero(state.alive[markets.exchange] & (markets.weight > 0))
+    row = markets.coin[use] + coins * markets.perp[use]
+    price[row, markets.exchange[use]] = state.books.price[use]
+    weight[row, markets.exchange[use]] = markets.weight[use]
     return price, weight
 
 
