@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Judge = Callable[[Floats], tuple[float, bool]]
     """Severity of a point, about 1 where it triggers, and whether it does."""
 
+_SCAN: Final = 32
+"""Points on the ray of a start."""
 _STEP: Final = 0.05
 """Step of a difference quotient over the radius."""
 _TURNS: Final = (0.6, 0.3, 0.15, 0.07)
@@ -72,7 +74,7 @@ def nearest_trigger(judge: Judge, start: Floats, towards: Floats, *, reach: floa
 
     Notes
     -----
-    Costs about 10 points for a ray, a point for each dimension and gradient step, and 2 points for each direction and size
+    Costs up to 32 points for the start's ray, about 10 to narrow it, a point for each dimension and gradient step, and 2 points for each direction and size
     of turn, several times if probes gain.
 
     Examples
@@ -115,9 +117,9 @@ class _Search:
         return self.judge(point)
 
     def first_on(self, direction: Floats, reach: float) -> tuple[float, float] | None:
-        """Bracket of the first trigger on a ray, met in growing steps."""
+        """Bracket of the first trigger on a ray, met in even steps; a window between two of them is missed."""
         safe = 0.0
-        for radius in np.append(np.geomspace(reach / 16, reach, 9), reach)[:-1].tolist():
+        for radius in np.linspace(0.0, reach, _SCAN + 1)[1:].tolist():
             if self.ask(radius * direction)[1]:
                 return self.narrow(direction, safe, radius, _COARSE)
             safe = radius
