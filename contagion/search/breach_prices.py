@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from contagion.grid import snap
-from contagion.kernels.valuate import bracket_of
+from contagion.kernels.scan import breach_arrays
+from contagion.kernels.valuate import bracket_of, valuate_arrays
 from contagion.state import initial_state
-from contagion.steps.margin_calls import TIE, breached_accounts
+from contagion.steps.margin_calls import TIE
 from contagion.steps.prices import set_prices
 from contagion.steps.redemption import set_redemption_values
-from contagion.steps.revalue import revalue_accounts
 
 if TYPE_CHECKING:
     from contagion.arrays import Flags, Floats, Ints
@@ -41,11 +41,37 @@ def opening_state(system: System, settings: Settings) -> State:
     """State before any shock, with its accounts valued."""
     state = initial_state(system, settings)
     set_prices(state, opening=True)
-    revalue_accounts(state)
+    _value_accounts(state)
     set_redemption_values(state)
     set_prices(state, opening=True)  # an index may mix in what a coin is redeemed for
-    revalue_accounts(state)
+    _value_accounts(state)
     return state
+
+
+def _value_accounts(state: State) -> None:
+    """Value all accounts by array operations: so few valuations do not repay loading the compiler, and the bits are the same."""
+    accounts, books, markets = state.system.accounts, state.books, state.system.markets
+    valuate_arrays(
+        state.balance,
+        accounts.grid,
+        accounts.start,
+        accounts.market,
+        state.quantity,
+        accounts.coin_start,
+        accounts.coin_market,
+        state.coin_quantity,
+        books.mark,
+        books.index,
+        markets.haircut,
+        markets.tier_start,
+        markets.floor,
+        markets.rate,
+        markets.deduction,
+        state.equity,
+        state.margin,
+        state.maintenance,
+        state.gross,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +153,7 @@ def exposure_of(state: State, coin: int) -> tuple[Exposure, Ints]:
     tiered = market >= 0
     first, last = np.where(tiered, markets.tier_start[market], 0), np.where(tiered, markets.tier_start[market + 1], 0)
     grid, zero = accounts.grid[who], np.zeros(who.size)
-    alone = Exposure(
-        who, market, quantity, mark, coin_market, coins, index - still, still, kept, grid, zero, zero, zero, zero, first, last
-    )
+    alone = Exposure(who, market, quantity, mark, coin_market, coins, index - still, still, kept, grid, zero, zero, zero, zero, first, last)
     margin, maintenance, gross = _values(alone, markets, np.ones(who.size))
     found = Exposure(
         **{field.name: getattr(alone, field.name) for field in fields(alone)}
@@ -140,7 +164,10 @@ def exposure_of(state: State, coin: int) -> tuple[Exposure, Ints]:
             "gross": state.gross[who] - gross,
         }
     )
-    short = np.isin(who, breached_accounts(state))
+    breach = np.empty(size, dtype=np.bool_)
+    at_equality = state.settings.tie == "breach"
+    breach_arrays(state.margin, state.maintenance, state.gross, state.balance, state.status, TIE, at_equality, breach)
+    short = breach[who]
     return found.take(~short), who[short]
 
 
@@ -202,7 +229,9 @@ def _crossings(exposure: Exposure, markets: Markets, tolerance: float, *, fallin
     while active.size:
         part, row, start = exposure.take(active), bracket[active], at[active]
         size = np.abs(part.quantity) * part.mark
-        constant = part.margin + part.coins * part.kept * part.still - part.maintenance + _at(markets.deduction, row) - tolerance * part.gross
+        constant = (
+            part.margin + part.coins * part.kept * part.still - part.maintenance + _at(markets.deduction, row) - tolerance * part.gross
+        )
         slope = part.quantity * part.mark + part.coins * part.kept * part.moving - size * (_at(markets.rate, row) + tolerance)
         end = _end(part, markets, row, size, falling=falling)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -74,8 +74,8 @@ def nearest_trigger(judge: Judge, start: Floats, towards: Floats, *, reach: floa
 
     Notes
     -----
-    Costs up to 32 points for the start's ray, about 10 to narrow it, a point for each dimension and gradient step, and 2 points for each direction and size
-    of turn, several times if probes gain.
+    Costs up to 32 points for the start's ray and about 10 to narrow it, a point for each dimension and gradient step, and 2
+    points for each direction and size of turn, several times if probes gain.
 
     Examples
     --------
