@@ -192,6 +192,17 @@ def test_a_position_is_deleveraged_with_the_holdings() -> None:
     assert not done.hit(Flow.LIQUIDATION)
 
 
+def test_what_has_no_book_is_made_up_for_by_what_has() -> None:
+    # 10·80 of positions and 2·100 of a coin that nobody quotes, over 300 - 200 + 200 = 300: 3.33 > 3, down to 2
+    tables = {
+        "trader": frame("id cash leverage_limit leverage_target", ("L", 0.0, 3.0, 2.0), ("Rest", 0.0, math.nan, math.nan)),
+        "asset": frame("id price", ("C", 100.0), ("Unquoted", 100.0)),
+        "holding": frame("owner asset quantity", ("L", "Unquoted", 2.0)),
+    }
+    done = run(venue({"L": (10.0, 100.0, 300.0)}, tables=tables), ["C=-20%"])
+    assert done.quantity("L") == pytest.approx((2 * 300.0 - 200.0) / 80.0, abs=1e-4)
+
+
 def test_an_empty_target_is_the_limit() -> None:
     tables = {"trader": frame("id cash leverage_limit", ("L", 0.0, 8.0), ("Rest", 0.0, math.nan))}
     done = run(venue({"L": (10.0, 100.0, 200.0)}, tables=tables), ["C=-10%"])
