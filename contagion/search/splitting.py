@@ -78,6 +78,22 @@ class Part:
         return np.array([replicate["probability"] for replicate in self.replicates])
 
     @property
+    def variance(self) -> float:
+        """Of the mean estimate: that of the replicates' spread, and at least what their levels have if draws were independent.
+
+        A level that a share s of N draws reached adds (1 - s)/(s·N) to the square of the relative error (Au and Beck 2001,
+        eq. 28 without correlation). Few replicates may agree by chance; they are not surer for it.
+        """
+        count = len(self.replicates)
+        spread = float(self.estimates.var(ddof=1))
+        least = [
+            replicate["probability"] ** 2
+            * math.fsum((1 - share) / (share * replicate["size"]) for share in replicate["shares"] if share > 0)
+            for replicate in self.replicates
+        ]
+        return max(spread, math.fsum(least) / count) / count
+
+    @property
     def reached(self) -> int:
         """Replicates that reached the event."""
         return sum(replicate["state"] == "reached" for replicate in self.replicates)
@@ -116,9 +132,8 @@ class RareEvent:
 
     @property
     def error(self) -> float:
-        """Standard error of the probability, from the spread of the replicates."""
-        count = len(self.parts[0].replicates)
-        return math.sqrt(math.fsum(part.weight**2 * float(part.estimates.var(ddof=1)) / count for part in self.parts))
+        """Standard error of the probability."""
+        return math.sqrt(math.fsum(part.weight**2 * part.variance for part in self.parts))
 
     @property
     def relative_error(self) -> float:
