@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from contagion.commands import networks, runs
+from contagion.commands import models, networks, runs, searches
 from contagion.commands.base import Command, Commands
 
 __all__ = ["Command", "Commands", "main"]
@@ -56,6 +56,15 @@ for declared in (
     networks.check,
     networks.build,
     runs.run,
+    searches.sweep,
+    searches.critical,
+    searches.triggers,
+    searches.reverse,
+    searches.sample,
+    searches.rank,
+    searches.compare,
+    searches.levels,
+    models.model,
     runs.export,
     runs.verify,
 ):

@@ -43,6 +43,10 @@ class Commands(Command, click.Group):
             ctx.color = False
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            if stop.args:
+                note(str(stop))
+            raise
         except BrokenPipeError:
             raise  # click ends quietly when the reader of a pipe has had enough
         except Exception as error:

@@ -108,15 +108,15 @@ def export(source: str, *, out: str, as_json: bool, accounts: int | None, seed: 
 
 
 @command(examples=["contagion verify out/"])
-@click.argument("run_dir", metavar="RUN", type=click.Path())
+@click.argument("directory", metavar="DIRECTORY", type=click.Path())
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, run_dir: str, *, as_json: bool) -> None:
-    """Repeat a run from its directory and compare every file, byte for byte."""
+def verify(ctx: click.Context, directory: str, *, as_json: bool) -> None:
+    """Repeat a run or a search from its directory and compare every file, byte for byte."""
     from contagion.report.progress import progress_bar
-    from contagion.rundir import verify_run
+    from contagion.verification import verify_directory
 
-    found = verify_run(run_dir, watch=progress_bar)
+    found = verify_directory(directory, watch=progress_bar)
     for change in found.changed_versions:
         note(f"note: {change}")
     rows = [{"file": checked.file, "state": checked.state} for checked in found.files]

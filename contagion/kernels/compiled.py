@@ -26,11 +26,15 @@ def compiled(loop: Callable[P, R]) -> Callable[P, R]:
 
 
 def in_parts(work: Callable[[int, int], None], count: int) -> None:
-    """Do ``work(first, last)`` on two halves of a range, at the same time where there are two processors."""
+    """Do ``work(first, last)`` on two halves of a range, at the same time where there are two processors and both may be used.
+
+    ``NUMBA_NUM_THREADS`` says how many may; the workers of a search set it to their share of the machine.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     half = count // 2
-    if os.cpu_count() == 1 or count < PAYS_FROM:
+    allowed = int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1)
+    if allowed == 1 or count < PAYS_FROM:
         work(0, count)
         return
     with ThreadPoolExecutor(1) as other:

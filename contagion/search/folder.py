@@ -18,14 +18,14 @@ from contagion.errors import RunError
 from contagion.report.summary import to_json
 from contagion.rundir import Verification, compare_directories, refuse_inputs, versions
 from contagion.runtime.ledger import Ledger
+from contagion.runtime.plan import Plan
 from contagion.search.question import Question, ask
 from graphs.files import WriteError, staged_directory
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from contagion.runtime.plan import Plan
     from contagion.search.question import Found, Watch
 
 MANIFEST: Final = "search.json"
@@ -69,7 +69,7 @@ def open_ledger(question: Question, path: str | os.PathLike[str], *, resume: boo
         shutil.rmtree(kept, ignore_errors=True)
         with staged_directory(kept) as stage:
             (stage / MANIFEST).write_text(asked, encoding="utf-8", newline="\n")
-    with Ledger(kept / LEDGER) as ledger:
+    with Ledger(kept / LEDGER, versions=versions()) as ledger:
         yield ledger
     shutil.rmtree(kept, ignore_errors=True)
 
@@ -141,3 +141,54 @@ def verify_search(path: str | os.PathLike[str], *, plan: Plan | None = None, wat
         again = Path(scratch) / "search"
         write_found(found, again)
         return compare_directories(first, again, before)
+
+
+def ask_and_keep(
+    search: str,
+    network: str,
+    *,
+    arguments: dict[str, Any],
+    accounts: int | None = None,
+    seed: int | None = None,
+    settings: Sequence[str] = (),
+    given: Sequence[str] = (),
+    policies: Sequence[str] = (),
+    risk: str | None = None,
+    traders: int | None = None,
+    workers: int = 1,
+    scheduler: str = "",
+    out: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    as_json: bool = False,  # noqa: ARG001 - an option of all commands that this does not need
+) -> Found:
+    """Ask what was typed, with a bar on stderr, and write the directory that was named.
+
+    Raises
+    ------
+    ContagionError, GraphError
+        If the question, the network or the place of the answer is wrong.
+    """
+    from contagion.report.progress import progress_bar
+
+    size = {} if traders is None else {"traders": traders}
+    question = Question.of(
+        search,
+        network,
+        options={"accounts": accounts, "seed": seed},
+        settings=settings,
+        given=given,
+        policy=policies,
+        risk=risk,
+        arguments=json.loads(json.dumps(arguments)),
+        **size,
+    )
+    plan = Plan(workers=workers, scheduler=scheduler)
+    if out is None:
+        if resume:
+            raise RunError("--resume goes on with a search into a directory: name it with --out")
+        return ask(question, plan=plan, watch=progress_bar)
+    with open_ledger(question, out, resume=resume, overwrite=overwrite) as ledger:
+        found = ask(question, plan=plan, ledger=ledger, watch=progress_bar)
+        write_found(found, out, overwrite=overwrite)
+    return found

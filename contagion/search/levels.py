@@ -81,6 +81,10 @@ class LiquidationMap:
     others: pd.DataFrame
     in_breach: int
 
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """``levels``, ``path`` and ``others``."""
+        return {"levels": self.frame, "path": self.path, "others": self.others}
+
     def summary(self) -> dict[str, Any]:
         """The map in a document; a multiplier without bound is null."""
         falls, rises = self.accounts["fall"], self.accounts["rise"]
