@@ -322,14 +322,15 @@ def fork(state: State, settings: Settings) -> State:
 
     What no round writes to is shared.
     """
-    copied = {
+    copied: dict[str, Any] = {
         item.name: value.copy() if isinstance(value := getattr(state, item.name), np.ndarray) else value
         for item in fields(State)
         if item.name not in _SHARED
     }
-    books = Books(**{item.name: getattr(state.books, item.name).copy() for item in fields(Books)})
-    fresh: dict[str, Any] = {"books": books, "settings": settings, "journal": Journal(), "position_account": state.position_account}
-    return State(**copied | fresh | {name: [] for name in _LISTS})
+    copied["books"] = Books(**{item.name: getattr(state.books, item.name).copy() for item in fields(Books)})
+    copied |= {"settings": settings, "journal": Journal(), "position_account": state.position_account}
+    copied |= {name: [] for name in _LISTS}
+    return State(**copied)
 
 
 _LISTS: Final = ("ramps", "imposed", "entering", "came")
