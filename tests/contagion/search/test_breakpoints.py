@@ -60,7 +60,7 @@ def test_random_two_sided_networks_agree_with_runs(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize("seed", range(100, 112))
 def test_more_random_two_sided_networks_agree_with_runs(seed: int) -> None:
     rng = np.random.default_rng(seed)
     net = random_network(seed=seed, traders=int(rng.integers(5, 40)), exchanges=3, assets=3, rules=("plain", "longs")[seed % 2])

@@ -54,7 +54,7 @@ def test_the_ladder_has_the_closed_form() -> None:
     window that lies between two points of the scan of a ray is missed.
     """
     met = 0
-    for seed in range(4):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         count = int(rng.integers(2, 7))
         quantities = rng.integers(1, 8, count).astype(float)
@@ -90,7 +90,7 @@ def test_a_grid_of_rays_in_two_dimensions_finds_nothing_nearer() -> None:
                 return float(step)
         return math.inf
 
-    nearest = min(radius(angle) for angle in np.linspace(0, 2 * math.pi, 12, endpoint=False))
+    nearest = min(radius(angle) for angle in np.linspace(0, 2 * math.pi, 8, endpoint=False))
     assert found.shocks
     assert found.shocks[0].trigger <= nearest * 1.001
     assert bench.run(joint.shocks(found.shocks[0].moves)).system_wide
