@@ -165,7 +165,8 @@ def test_a_rare_default_that_nothing_leads_up_to_is_met_all_the_same() -> None:
 def test_parts_add_up_with_their_errors() -> None:
     def replicates(*values: float) -> tuple[dict[str, object], ...]:
         return tuple(
-            {"probability": value, "state": "reached" if value else "flat", "size": 10, "runs": 10, "levels": [], "shares": []} for value in values
+            {"probability": value, "state": "reached" if value else "flat", "size": 10, "runs": 10, "levels": [], "shares": []}
+            for value in values
         )
 
     found = RareEvent("x", 0, 10, Risk(), (Part("a", 0.75, replicates(0.2, 0.4)), Part("b", 0.25, replicates(0.0, 0.0))))
