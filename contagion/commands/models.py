@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     examples=[
         "contagion model --list",
         "contagion model clearing interbank_ring",
-        "contagion model clearing debts.csv banks.csv --option alpha=0.9",
+        "contagion model clearing interbank_ring --option alpha=0.9",
         "contagion model debtrank interbank_ring --option shock=each --json",
     ]
 )
