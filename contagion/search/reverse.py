@@ -205,7 +205,7 @@ def reverse(
     >>> bench, risk = Bench.of(one_book_ladder()), Risk()
     >>> found = reverse(bench, drivers_of(bench.system, risk), risk=risk, starts=1)
     >>> [driver.key for driver, z in found.parts(found.shocks[0])]
-    ['COIN']
+    ['COIN', 'depth:Book']
     """
     joint = JointMoves.of(drivers, risk)
     context = context_of(bench, risk=risk.model_dump(mode="json"), drivers=[_written(driver) for driver in joint.drivers])
