@@ -207,7 +207,8 @@ def highest_multiplier(outcome: Outcome) -> Multiplier | None:
     price, depth = np.array(series["price"]), np.array(series["depth"])
     if not price.size:
         return None
-    seen = np.diff(np.log(np.vstack([system.markets.price, price])), axis=0)
+    path = np.maximum(np.vstack([system.markets.price, price]), np.finfo(np.float64).tiny)  # linear impact ends at zero
+    seen = np.diff(np.log(path), axis=0)
     sold = np.zeros_like(seen)
     for kind in (Flow.LIQUIDATION, Flow.DEFAULT_CLOSE):
         for (when, units), (_, longs) in zip(state.journal.units[kind], state.journal.longs[kind], strict=True):

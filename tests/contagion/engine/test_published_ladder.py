@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from contagion.cascade import run
 from contagion.engine import Prepared, prepare, simulate
 from contagion.journal import Flow
 from contagion.scenario import Scenario, Shock
@@ -64,3 +65,10 @@ def test_runs_on_both_sides_of_the_critical_shock_of_random_books(block: int) ->
         wanted = int(rng.integers(1, count + 1))
         assert closed(prepared, float(critical[wanted - 1]) + TOLERANCE) >= wanted, seed
         assert closed(prepared, float(critical[wanted - 1]) - 2 * TOLERANCE) < wanted, seed
+
+
+def test_a_price_that_linear_impact_takes_to_zero_has_a_multiplier() -> None:
+    net = one_book_ladder(quantities=[10.0, 60.0], liquidation_prices=[95.0, 93.0], kappa=2.0)
+    found = run(net, Scenario.from_shocks(["COIN=-6%"]), settings=LINEAR)
+    assert found.path("price").min() == 0.0
+    assert found.verdict.multiplier is not None
