@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from contagion.engine import Prepared, simulate
 from contagion.grid import group_sum
 from contagion.journal import Flow
 from contagion.kernels.valuate import maintenance_of
@@ -28,7 +27,6 @@ TINY: Final = 1e-13
 """Distance from the run's own fall below which a root is at it."""
 CLOSE: Final = 1e-9
 """Health over notional within which the run and this module may differ on a breach."""
-_NOBODY = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ class Pattern:
     def at(cls, bench: Bench, shock: Shock, fall: float, exposed: Exposed) -> Pattern:
         """Run the shock of one fall; a rise is a negative one."""
         system = bench.system
-        outcome = simulate(Prepared(system, bench.scenario([shock]), (_NOBODY,)), settings=bench.settings, opening=bench.opening)
+        outcome = bench.simulate(bench.prepared([shock]))
         state, accounts = outcome.state, system.accounts
         closed_in = np.full(accounts.count, NEVER)
         for when, who, _ in state.journal.accounts[Flow.LIQUIDATION]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from contagion.cascade import closed_usd
-from contagion.engine import Prepared, simulate
 from contagion.grid import group_sum
 from contagion.journal import FORCED
 from contagion.search.verdicts import glance
@@ -28,7 +27,6 @@ SMALLEST: Final = 0.5
 """Standard deviations of the first size of a scan."""
 _COARSEST: Final = 32.0
 """The limit is at least so many times the first size."""
-_NOBODY = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))
 
 
 class Ray:
@@ -108,12 +106,7 @@ class Ray:
     def _share(self, size: float, *, feedback: bool) -> float:
         if (size, feedback) not in self._closed:
             self.runs += 1
-            bench = self.bench
-            prepared = Prepared(bench.system, bench.scenario(self.shocks(size)), (_NOBODY,))
-            if feedback:
-                outcome = simulate(prepared, settings=bench.settings, opening=bench.opening)
-            else:
-                outcome = simulate(prepared, settings=bench.plain, opening=bench.plain_opening)
+            outcome = self.bench.simulate(self.bench.prepared(self.shocks(size)), feedback=feedback)
             closed = float(closed_usd(outcome, *FORCED).sum())
             self._closed[size, feedback] = closed / self.interest if self.interest > 0 else 0.0
         return self._closed[size, feedback]

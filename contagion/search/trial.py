@@ -21,6 +21,7 @@ from contagion.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from contagion.engine import Outcome
     from contagion.measures import Condition
     from contagion.shocks import Shock
     from contagion.system import System
@@ -162,11 +163,20 @@ class Bench:
         """
         return Scenario.from_shocks([*self.given, *shocks], name="trial")
 
+    def prepared(self, shocks: Iterable[Shock]) -> Prepared:
+        """The network with a trial's scenario."""
+        return Prepared(self.system, self.scenario(shocks), (_NOBODY,))
+
+    def simulate(self, prepared: Prepared, *, feedback: bool = True) -> Outcome:
+        """Run a trial, or its benchmark without feedback, from the opening that all trials share."""
+        if feedback:
+            return simulate(prepared, settings=self.settings, opening=self.opening)
+        return simulate(prepared, settings=self.plain, opening=self.plain_opening)
+
     def cascade(self, shocks: Iterable[Shock]) -> Cascade:
         """Run a trial and its benchmark without feedback, with everything that a Cascade can tell of them."""
-        prepared = Prepared(self.system, self.scenario(shocks), (_NOBODY,))
-        run = simulate(prepared, settings=self.settings, opening=self.opening)
-        return Cascade(prepared, self.settings, run, simulate(prepared, settings=self.plain, opening=self.plain_opening))
+        prepared = self.prepared(shocks)
+        return Cascade(prepared, self.settings, self.simulate(prepared), self.simulate(prepared, feedback=False))
 
     def run(self, shocks: Iterable[Shock]) -> Trial:
         """Run a trial and judge it. Costs two runs of the engine."""

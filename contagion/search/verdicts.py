@@ -9,10 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from contagion.cascade import Cascade
-from contagion.engine import Prepared, simulate
 from contagion.search.trial import Trial
 
 if TYPE_CHECKING:
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
 
 MOST: float = 10.0
 """Severity beyond which it is not told apart."""
-_NOBODY = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +88,8 @@ def glance(bench: Bench, shocks: Iterable[Shock], *, whole: bool = False) -> Gla
     >>> [glance(bench, [parse_shock(text)]).system_wide for text in ("COIN=-1%", "COIN=-5%")]
     [False, True]
     """
-    prepared = Prepared(bench.system, bench.scenario(shocks), (_NOBODY,))
-    outcome = simulate(prepared, settings=bench.settings, opening=bench.opening)
+    prepared = bench.prepared(shocks)
+    outcome = bench.simulate(prepared)
     alone = Cascade(prepared, bench.settings, outcome, outcome)  # its own benchmark: (a) is zero, what holds is (b) to (d)
     others = Trial.of(alone)
     interest = float(alone.open_interest().sum())
@@ -102,6 +98,5 @@ def glance(bench: Bench, shocks: Iterable[Shock], *, whole: bool = False) -> Gla
     if not (whole or others.system_wide or closed >= threshold):
         most = max(others.severity, min(closed / threshold, MOST))
         return Glance(system_wide=False, severity=others.severity, severity_at_most=most, closed=closed, reason=outcome.reason)
-    benchmark = simulate(prepared, settings=bench.plain, opening=bench.plain_opening)
-    trial = Trial.of(Cascade(prepared, bench.settings, outcome, benchmark))
+    trial = Trial.of(Cascade(prepared, bench.settings, outcome, bench.simulate(prepared, feedback=False)))
     return Glance(trial.system_wide, trial.severity, trial.severity, closed, trial.reason, trial)
