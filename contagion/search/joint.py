@@ -63,9 +63,3 @@ class JointMoves:
                     Shock(kind="price", target=driver.target, exchange=driver.exchange, value=float(np.expm1(-sigmas * driver.sigma)))
                 )
         return [shock for shock in found if shock.kind != "price" or shock.value != 0.0]
-
-    def distance(self, moves: Floats) -> float:
-        """Mahalanobis distance of a vector of moves."""
-        from scipy.linalg import solve_triangular
-
-        return float(np.linalg.norm(solve_triangular(self.root, moves, lower=True)))
